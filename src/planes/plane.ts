@@ -1,0 +1,62 @@
+/**
+ * What every data plane can do. Implementations: `engine/`, later `kernel/` and `ebpf/`.
+ *
+ * Every method rejects with a {@link TableError} when the table refuses, and changes nothing then.
+ * @module
+ */
+import type { ConnectionStatus } from "../core/connection.ts";
+import type { DaemonSpec, DaemonState, DaemonStatus } from "../core/daemon.ts";
+import type { DestinationId, DestinationSpec } from "../core/destination.ts";
+import type { ServiceId, ServiceSpec, ServiceStatus } from "../core/service.ts";
+import type { Settings } from "../core/settings.ts";
+import type { Timeouts } from "../core/timeouts.ts";
+
+/** Facts shown in the first line of a listing. */
+export interface PlaneInfo {
+  /** IPVS version the plane stands for, 0x010201 for 1.2.1. */
+  readonly version: number;
+  /** Buckets of the connection table. */
+  readonly tableSize: number;
+}
+
+/** One network namespace's director. */
+export interface DataPlane {
+  readonly name: "engine" | "kernel" | "ebpf";
+  info(): Promise<PlaneInfo>;
+
+  /** Every service with its destinations, in the plane's own order (destinations newest first). */
+  services(): Promise<ServiceStatus[]>;
+  /** One service; ESRCH when it does not exist. */
+  service(id: ServiceId): Promise<ServiceStatus>;
+  addService(spec: ServiceSpec): Promise<void>;
+  /** Replaces every setting of the service named by `spec.id`. */
+  editService(spec: ServiceSpec): Promise<void>;
+  removeService(id: ServiceId): Promise<void>;
+  /** Removes all services; connections, timeouts and daemons stay. */
+  flush(): Promise<void>;
+
+  addDestination(service: ServiceId, spec: DestinationSpec): Promise<void>;
+  editDestination(service: ServiceId, spec: DestinationSpec): Promise<void>;
+  removeDestination(service: ServiceId, id: DestinationId): Promise<void>;
+
+  /** Zeroes the counters of one service and its destinations, or of everything. */
+  zero(service?: ServiceId): Promise<void>;
+
+  timeouts(): Promise<Timeouts>;
+  /** Sets the timeouts that are not 0. */
+  setTimeouts(timeouts: Timeouts): Promise<void>;
+
+  daemons(): Promise<DaemonStatus[]>;
+  startDaemon(spec: DaemonSpec): Promise<void>;
+  stopDaemon(state: DaemonState): Promise<void>;
+
+  /** The connection table, in the plane's own order. */
+  connections(): AsyncIterable<ConnectionStatus>;
+
+  settings(): Promise<Settings>;
+  /** Changes some settings; EINVAL for a value out of range. */
+  setSettings(change: Partial<Settings>): Promise<void>;
+
+  /** Releases what the client side holds; the rules stay. */
+  close(): Promise<void>;
+}
