@@ -21,6 +21,10 @@ export class Packet {
   end = HEADROOM;
   /** Firewall mark, u32. */
   mark = 0;
+  /** Reassembled from IPv6 fragments: length of the longest one, bytes, IP header included; else 0. */
+  fragmentSize = 0;
+  /** IPv6: identification of the fragments it was reassembled from. */
+  fragmentId = 0;
   /** Set by the director when it changed bytes of a packet that it lets pass. */
   modified = false;
 
@@ -41,6 +45,7 @@ export class Packet {
     this.end = HEADROOM + ip.length;
     this.mark = mark;
     this.modified = false;
+    this.fragmentSize = 0;
     return this;
   }
 

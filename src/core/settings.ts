@@ -4,7 +4,7 @@
  */
 import { TableError } from "./errors.ts";
 
-/** Names are the kernel's. Flags are 0 or 1. */
+/** Names are the kernel's, but for `fullnat_toa`. Flags are 0 or 1. */
 export interface Settings {
   /** Drop rate of drop_packet in mode 3: every n-th packet; 1.. */
   am_droprate: number;
@@ -61,6 +61,8 @@ export interface Settings {
   sync_threshold: string;
   /** 0 or 1. */
   sync_version: number;
+  /** Not the kernel's: 1 carries the client's address to full-NAT servers in TCP option 254 (TOA). */
+  fullnat_toa: number;
 }
 
 /** The kernel's defaults (6.1). */
@@ -94,6 +96,7 @@ export const DEFAULT_SETTINGS: Readonly<Settings> = {
   sync_sock_size: 0,
   sync_threshold: "3 50",
   sync_version: 1,
+  fullnat_toa: 1,
 };
 
 const FLAGS: readonly (keyof Settings)[] = [
@@ -111,6 +114,7 @@ const FLAGS: readonly (keyof Settings)[] = [
   "sloppy_tcp",
   "snat_reroute",
   "sync_persist_mode",
+  "fullnat_toa",
 ];
 
 /** Inclusive limits of the numeric settings that are not flags. */

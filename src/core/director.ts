@@ -1,0 +1,325 @@
+/**
+ * The director: packets in at three hooks, verdicts out. Pure: time, randomness and the machine are arguments. The order of
+ * decisions is that of `ip_vs_in` and `ip_vs_out` (`net/netfilter/ipvs/ip_vs_core.c`, Linux 6.1).
+ * @module
+ */
+import * as sctp from "../wire/sctp.ts";
+import * as tcp from "../wire/tcp.ts";
+import { Answers } from "./answers.ts";
+import { ConnectionTable, FLAG } from "./connections.ts";
+import type { Context } from "./context.ts";
+import { Defence } from "./defending.ts";
+import { METHOD_NUMBER } from "./destination.ts";
+import { Flow, HOOK, type Hook, PROTO } from "./flow.ts";
+import { Forwarder } from "./forward/forwarder.ts";
+import { FullNat } from "./forward/fullnat.ts";
+import { Path } from "./forward/path.ts";
+import { Reassembler } from "./fragments.ts";
+import { FtpHelper } from "./ftp.ts";
+import type { Host } from "./host.ts";
+import { IcmpErrors, isIcmp } from "./icmp.ts";
+import type { Packet, Verdict } from "./packet.ts";
+import { OUTCOME, Scheduling } from "./scheduling.ts";
+import { checkSetting, DEFAULT_SETTINGS, type Settings } from "./settings.ts";
+import { SCTP_STATE } from "./states/sctp.ts";
+import { DIRECTION, TCP_STATE } from "./states/tcp.ts";
+import { countIn, countOut } from "./stats.ts";
+import { Table, TRASH_SWEEP_MS } from "./table.ts";
+import { Tracker } from "./tracker.ts";
+
+/** Length of an estimator slot, ms. */
+export const ESTIMATE_MS = 2000;
+const SECOND_MS = 1000;
+const MINUTE_MS = 60_000;
+const ISAKMP_PORT = 500;
+
+/** What a director is made of. */
+export interface DirectorOptions {
+  readonly host: Host;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** Monotonic ms. */
+  readonly now: number;
+  /** Connections to make room for at first. */
+  readonly capacity?: number;
+}
+
+/** One network namespace's director. */
+export class Director implements Context {
+  readonly host: Host;
+  readonly settings: Settings = { ...DEFAULT_SETTINGS };
+  readonly table: Table;
+  readonly connections: ConnectionTable;
+  readonly tracker: Tracker;
+  readonly random: () => number;
+  now: number;
+
+  private readonly flow = new Flow();
+  private readonly mirrored = new Flow();
+  private readonly fragments = new Reassembler();
+  private readonly answers: Answers;
+  private readonly scheduling: Scheduling;
+  private readonly forwarder: Forwarder;
+  private readonly icmp: IcmpErrors;
+  private readonly defence: Defence;
+  private estimateAt: number;
+  private defendAt: number;
+  private sweepAt: number;
+  private upkeepAt: number;
+  /** A connection made for this packet alone, which goes when the packet has. */
+  private passing = 0;
+
+  constructor(options: DirectorOptions) {
+    this.host = options.host;
+    this.random = options.random;
+    this.now = options.now;
+    this.connections = new ConnectionTable(
+      Math.floor(options.random() * 0x100000000),
+      options.now,
+      options.capacity,
+    );
+    this.table = new Table(options.host, { random: options.random, settings: this.settings });
+    this.tracker = new Tracker(this);
+    this.answers = new Answers(this);
+    const path = new Path(this, this.answers);
+    const ftp = new FtpHelper(this, this.tracker);
+    const fullNat = new FullNat(this);
+    this.scheduling = new Scheduling(this, this.tracker, fullNat, ftp);
+    this.forwarder = new Forwarder(this, path, this.answers, fullNat, ftp);
+    this.icmp = new IcmpErrors(this, this.scheduling, this.forwarder, path, this.answers);
+    this.defence = new Defence(this, this.tracker, this.scheduling.dropper);
+    this.table.onRemoved = () => this.forgetOrphans();
+    this.estimateAt = options.now + ESTIMATE_MS;
+    this.defendAt = options.now + SECOND_MS;
+    this.sweepAt = options.now + TRASH_SWEEP_MS;
+    this.upkeepAt = options.now + MINUTE_MS;
+  }
+
+  // --- packets --------------------------------------------------------------------------------------------------------
+
+  /** A packet for this host itself. */
+  localIn(p: Packet, now: number): Verdict {
+    return this.look(p, now, HOOK.localIn);
+  }
+
+  /** A packet on its way through this host. */
+  forward(p: Packet, now: number): Verdict {
+    return this.look(p, now, HOOK.forward);
+  }
+
+  /** A packet from this host itself. */
+  localOut(p: Packet, now: number): Verdict {
+    return this.look(p, now, HOOK.localOut);
+  }
+
+  private look(p: Packet, now: number, hook: Hook): Verdict {
+    this.now = now;
+    p.modified = false;
+    p.fragmentSize = 0;
+    const flow = this.flow;
+    // A broken packet is the stack's affair.
+    if (!flow.read(p.view, p.at, p.end)) return "accept";
+    if (!this.table.serves(flow.family)) return "accept";
+    if (flow.fragment && flow.protocol !== PROTO.ah && flow.protocol !== PROTO.esp) {
+      if (!this.fragments.add(p, flow, now)) return "drop";
+      if (!flow.read(p.view, p.at, p.end)) return "drop";
+      p.modified = true;
+    }
+    const whole = p.modified;
+    const verdict = this.decide(p, flow, hook);
+    if (whole && verdict === "accept") p.modified = true;
+    return verdict;
+  }
+
+  private decide(p: Packet, flow: Flow, hook: Hook): Verdict {
+    if (isIcmp(flow)) {
+      if (hook === HOOK.forward) {
+        return this.icmp.request(p, flow, hook) ?? this.icmp.reply(p, flow) ?? "accept";
+      }
+      return this.icmp.reply(p, flow) ?? this.icmp.request(p, flow, hook) ?? "accept";
+    }
+    if (flow.protocol === PROTO.ah || flow.protocol === PROTO.esp) return this.ipsec(p, flow, hook);
+    if (!flow.hasPorts) return "accept";
+    const answered = this.reply(p, flow);
+    if (answered || hook === HOOK.forward) return answered ?? "accept";
+    return this.request(p, flow, hook);
+  }
+
+  /** A packet from a server's side; undefined when it is none. */
+  private reply(p: Packet, flow: Flow): Verdict | undefined {
+    let c = this.connections.lookupOut(flow);
+    if (c === 0) {
+      if (flow.protocol === PROTO.udp) c = this.scheduling.outgoing(p.bytes, flow, p.mark);
+      if (c === 0) return this.settings.nat_icmp_send ? this.stray(p, flow) : undefined;
+    }
+    // Counted after the translation, which may lengthen the packet; states look at what the server sent.
+    const verdict = this.translateReply(p, flow, c);
+    if (this.connections.flags(c) & FLAG.onePacket) this.tracker.end(c);
+    else this.connections.restart(c, this.now);
+    return verdict;
+  }
+
+  private translateReply(p: Packet, flow: Flow, c: number): Verdict {
+    const v = p.view;
+    const method = this.connections.flags(c) & FLAG.methodMask;
+    if (method === METHOD_NUMBER.fullnat) {
+      // Sent from within: count and track first, the packet is gone afterwards.
+      countOut(this, c, flow.end - flow.at);
+      this.tracker.update(c, v, flow, DIRECTION.out);
+      return this.forwarder.reply(p, flow, c);
+    }
+    const verdict = this.forwarder.reply(p, flow, c);
+    if (verdict === "drop") return verdict;
+    countOut(this, c, flow.end - flow.at);
+    this.tracker.update(c, v, flow, DIRECTION.out);
+    return verdict;
+  }
+
+  /** A packet of a known server that belongs to no connection. */
+  private stray(p: Packet, flow: Flow): Verdict | undefined {
+    const { sourcePort, protocol } = flow;
+    const server = this.table.serverAt(
+      flow.family,
+      flow.source,
+      (d) => d.port === sourcePort && d.method === METHOD_NUMBER.nat && d.service.protocol === protocol,
+    );
+    if (!server || flow.fragmentOffset !== 0 || flow.truncated) return undefined;
+    if (protocol === PROTO.tcp && tcp.flags(p.view, flow.l4) & tcp.FLAG.rst) return undefined;
+    if (protocol === PROTO.sctp) {
+      const chunk = sctp.firstChunk(p.view, flow.l4, flow.end);
+      if (chunk >= 0 && sctp.chunkType(p.view, chunk) === sctp.CHUNK.abort) return undefined;
+    }
+    const route = this.host.route(flow.family, flow.source, 0);
+    this.answers.send(p, flow.at, flow.end, "port", 0, route?.source);
+    return "drop";
+  }
+
+  private request(p: Packet, flow: Flow, hook: Hook): Verdict {
+    if (this.settings.backup_only && this.table.daemons.has("backup")) return "accept";
+    let c = this.connections.lookupIn(flow);
+    if (c !== 0 && this.opensAnew(p.view, flow) && this.reusable(c)) {
+      this.connections.expireNow(c, this.now);
+      c = 0;
+    }
+    if (c !== 0 && this.abandoned(c)) {
+      if (!this.settings.expire_nodest_conn) return "drop";
+      this.connections.expireNow(c, this.now);
+      c = 0;
+    }
+    if (c === 0) {
+      c = this.scheduling.schedule(p.view, p.bytes, flow, p.mark, hook, false);
+      if (c === OUTCOME.accept) return "accept";
+      if (c === OUTCOME.refuse) this.forwarder.refuse(p, flow);
+      if (c <= 0) return "drop";
+    }
+    countIn(this, c, flow.end - flow.at);
+    this.tracker.update(c, p.view, flow, DIRECTION.in);
+    this.connections.countIn(c);
+    this.passing = this.connections.flags(c) & FLAG.onePacket ? c : 0;
+    const verdict = this.forwarder.request(p, flow, c, hook);
+    if (this.passing !== 0) this.tracker.end(c);
+    else this.connections.restart(c, this.now);
+    return verdict;
+  }
+
+  /** The first packet of a new connection by its looks. */
+  private opensAnew(v: DataView, flow: Flow): boolean {
+    if (flow.fragmentOffset !== 0 || flow.truncated) return false;
+    if (flow.protocol === PROTO.tcp) return (tcp.flags(v, flow.l4) & tcp.FLAG.syn) !== 0;
+    if (flow.protocol !== PROTO.sctp) return false;
+    const chunk = sctp.firstChunk(v, flow.l4, flow.end);
+    return chunk >= 0 && sctp.chunkType(v, chunk) === sctp.CHUNK.init;
+  }
+
+  /** Whether the old connection of these ports gives way to a new one (`conn_reuse_mode`). */
+  private reusable(c: number): boolean {
+    const { connections, settings } = this;
+    if (settings.expire_nodest_conn) {
+      const server = this.table.server(connections.server(c));
+      if (server && server.weight === 0) return true;
+    }
+    if (settings.conn_reuse_mode === 0 || connections.parent(c) !== 0) return false;
+    const state = connections.state(c);
+    const protocol = connections.protocol(c);
+    if (protocol === PROTO.sctp) return state === SCTP_STATE.CLOSED;
+    if (protocol !== PROTO.tcp) return false;
+    if (state === TCP_STATE.TIME_WAIT || state === TCP_STATE.CLOSE) return true;
+    const oneSided = (connections.flags(c) & FLAG.noOutput) !== 0;
+    return (settings.conn_reuse_mode & 2) !== 0 && state === TCP_STATE.FIN_WAIT && oneSided;
+  }
+
+  /** Its destination left the service. */
+  private abandoned(c: number): boolean {
+    const server = this.table.server(this.connections.server(c));
+    return server !== undefined && !server.available;
+  }
+
+  /** AH and ESP follow the ISAKMP connection of their two ends (`ip_vs_proto_ah_esp.c`). */
+  private ipsec(p: Packet, flow: Flow, hook: Hook): Verdict {
+    if (hook === HOOK.forward) return "accept";
+    // The same two ends, as their UDP connection between ISAKMP ports.
+    const key = this.mirrored;
+    key.family = flow.family;
+    key.source.set(flow.source);
+    key.target.set(flow.target);
+    key.protocol = PROTO.udp;
+    key.sourcePort = ISAKMP_PORT;
+    key.targetPort = ISAKMP_PORT;
+    const c = this.connections.lookupIn(key);
+    if (c === 0) return "accept";
+    if (this.abandoned(c)) return "drop";
+    countIn(this, c, flow.end - flow.at);
+    this.connections.countIn(c);
+    const verdict = this.forwarder.request(p, flow, c, hook);
+    this.connections.restart(c, this.now);
+    return verdict;
+  }
+
+  // --- time -----------------------------------------------------------------------------------------------------------
+
+  /** Fires what is due: connection timers, estimator, defence, trash, scheduler caches. Call every 100 ms or so. */
+  advance(now: number): void {
+    this.now = now;
+    while (now >= this.estimateAt) {
+      if (this.settings.run_estimation) this.table.estimate();
+      // After a pause longer than this rates are zero anyway.
+      if (now - this.estimateAt > 100 * ESTIMATE_MS) this.estimateAt = now - 100 * ESTIMATE_MS;
+      this.estimateAt += ESTIMATE_MS;
+    }
+    if (now >= this.defendAt) {
+      this.defendAt = now + SECOND_MS;
+      this.defence.tick();
+    }
+    this.connections.expire(now, this.tracker.expire);
+    this.fragments.forget(now);
+    if (now >= this.sweepAt) {
+      this.sweepAt = now + TRASH_SWEEP_MS;
+      this.table.sweepTrash(now);
+    }
+    if (now >= this.upkeepAt) {
+      this.upkeepAt = now + MINUTE_MS;
+      for (const service of this.table.services()) service.scheduler?.tick?.(now);
+    }
+  }
+
+  // --- settings ---------------------------------------------------------------------------------------------------------
+
+  /** Changes settings; all of them or, when one is refused, none. @throws TableError EINVAL */
+  change(change: Partial<Settings>): void {
+    const checked: Partial<Settings> = {};
+    for (const [name, value] of Object.entries(change) as [keyof Settings, number | string][]) {
+      Object.assign(checked, { [name]: checkSetting(name, value) });
+    }
+    Object.assign(this.settings, checked);
+    this.defence.apply();
+  }
+
+  /** With `expire_nodest_conn`, connections of destinations that left go at once. */
+  private forgetOrphans(): void {
+    if (!this.settings.expire_nodest_conn) return;
+    this.connections.forEach((c) => {
+      if (!this.abandoned(c) || this.connections.flags(c) & FLAG.template) return;
+      this.tracker.force(c);
+    });
+  }
+}
