@@ -4,15 +4,16 @@
  *
  *     npm run bench -- director
  */
+
+import type { METHOD_NUMBER } from "../src/core/destination.ts";
 import { Director } from "../src/core/director.ts";
-import { METHOD_NUMBER } from "../src/core/destination.ts";
 import { Packet } from "../src/core/packet.ts";
 import { serviceSpec } from "../src/core/table.ts";
 import { RecordingHost } from "../src/testkit/recording-host.ts";
 import { toWords } from "../src/wire/address.ts";
+import { pseudo4 } from "../src/wire/checksum.ts";
 import * as ipv4 from "../src/wire/ipv4.ts";
 import * as tcp from "../src/wire/tcp.ts";
-import { pseudo4 } from "../src/wire/checksum.ts";
 
 const FLOWS = 100_000;
 const CONNECTIONS = 1_000_000;
@@ -112,7 +113,8 @@ function opening(scheduler: string): { rate: number; bytesEach: number; slowestM
     }
   }
   const seconds = (performance.now() - start) / 1000;
-  if (d.connections.count !== CONNECTIONS) throw new Error(`${d.connections.count} connections instead of ${CONNECTIONS}`);
+  if (d.connections.count !== CONNECTIONS)
+    throw new Error(`${d.connections.count} connections instead of ${CONNECTIONS}`);
   return { rate: CONNECTIONS / seconds, bytesEach: (memory() - before) / CONNECTIONS, slowestMs };
 }
 

@@ -131,7 +131,10 @@ export class Answers {
     writeWords(4, v, p.at + ipv4.AT.dst, this.to);
     ipv4.setChecksum(v, p.at);
     v.setUint8(l4, exact?.type ?? (reason === "ttl" ? icmp.TYPE.timeExceeded : icmp.TYPE.unreachable));
-    v.setUint8(l4 + 1, exact?.code ?? (reason === "port" ? 3 : reason === "big" ? 4 : reason === "host" ? 1 : 0));
+    v.setUint8(
+      l4 + 1,
+      exact?.code ?? (reason === "port" ? 3 : reason === "big" ? 4 : reason === "host" ? 1 : 0),
+    );
     v.setUint32(l4 + icmp.AT.rest, reason === "big" ? mtu & 0xffff : 0);
     icmp.setChecksum(v, l4, p.end - l4);
   }
@@ -148,7 +151,11 @@ export class Answers {
     writeWords(6, v, p.at + ipv6.AT.src, this.from);
     writeWords(6, v, p.at + ipv6.AT.dst, this.to);
     const type =
-      reason === "ttl" ? icmpv6.TYPE.timeExceeded : reason === "big" ? icmpv6.TYPE.packetTooBig : icmpv6.TYPE.unreachable;
+      reason === "ttl"
+        ? icmpv6.TYPE.timeExceeded
+        : reason === "big"
+          ? icmpv6.TYPE.packetTooBig
+          : icmpv6.TYPE.unreachable;
     v.setUint8(l4, type);
     v.setUint8(l4 + 1, reason === "port" ? 4 : reason === "host" ? 3 : 0);
     v.setUint32(l4 + icmpv6.AT.rest, reason === "big" ? mtu : 0);

@@ -1,5 +1,5 @@
-import { expect, test } from "vitest";
 import fc from "fast-check";
+import { expect, test } from "vitest";
 import { toWords } from "../wire/address.ts";
 import { ConnectionTable, FLAG, type FlowKey, KEPT_TIMEOUT_MS, type NewConnection } from "./connections.ts";
 import type { Family } from "./service.ts";
@@ -211,10 +211,11 @@ test("the table agrees with a simple map through any sequence of opens, uses, an
         }
         t.expire(now, handler);
         // Timers have a resolution of 100 ms and never fire early.
-        for (const [n, m] of model) if (m.due + 100 <= now || t.flags(m.c) === 0) {
-          expect(m.due).toBeLessThanOrEqual(now);
-          model.delete(n);
-        }
+        for (const [n, m] of model)
+          if (m.due + 100 <= now || t.flags(m.c) === 0) {
+            expect(m.due).toBeLessThanOrEqual(now);
+            model.delete(n);
+          }
         for (const [n, m] of model) {
           const [client, port] = n.split(":").map(Number);
           expect(t.lookupIn(key(`10.1.0.${client}`, port, "10.9.0.1", 80))).toBe(m.c);

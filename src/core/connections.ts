@@ -400,7 +400,8 @@ export class ConnectionTable {
     let c = this.heads[this.slot(k.source, 0, k.sourcePort, k.protocol)];
     for (; c !== 0; c = w[c * STRIDE + NEXT]) {
       const b = c * STRIDE;
-      if (w[b + PORTS] !== ports || (w[b + KIND] & 0xffff) !== kind || !(w[b + FLAGS] & FLAG.template)) continue;
+      if (w[b + PORTS] !== ports || (w[b + KIND] & 0xffff) !== kind || !(w[b + FLAGS] & FLAG.template))
+        continue;
       if (!this.same(b + CLIENT, k.source, k.family) || !this.same(b + VIRTUAL, k.target, k.family)) continue;
       if (this.rareData(c)?.engine?.data === data) return c;
     }
@@ -461,7 +462,8 @@ export class ConnectionTable {
       const b = c * STRIDE;
       if (w[b + PORTS2] !== ((k.sourcePort << 16) | k.targetPort)) continue;
       if ((w[b + KIND] & 0xffff) !== kind) continue;
-      if (this.same(b + LOCAL, k.target, k.family) && this.same(b + DESTINATION, k.source, k.family)) return c;
+      if (this.same(b + LOCAL, k.target, k.family) && this.same(b + DESTINATION, k.source, k.family))
+        return c;
     }
     return 0;
   }
@@ -469,9 +471,7 @@ export class ConnectionTable {
   private same(at: number, words: Int32Array, family: Family): boolean {
     const w = this.w;
     if (w[at] !== words[0]) return false;
-    return (
-      family === 4 || (w[at + 1] === words[1] && w[at + 2] === words[2] && w[at + 3] === words[3])
-    );
+    return family === 4 || (w[at + 1] === words[1] && w[at + 2] === words[2] && w[at + 3] === words[3]);
   }
 
   /** Every live entry. The callback may drop the entry it is given. */

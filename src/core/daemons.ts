@@ -43,7 +43,10 @@ export class DaemonRegister {
    */
   start(spec: DaemonSpec, mixedFamilies: boolean): void {
     if (mixedFamilies)
-      throw new TableError("EINVAL", "a sync daemon and destinations of another family than their service exclude each other");
+      throw new TableError(
+        "EINVAL",
+        "a sync daemon and destinations of another family than their service exclude each other",
+      );
     const group = spec.group || DEFAULT_GROUP;
     const parsed = parseAddress(group);
     if (!parsed || (parsed.family === 4 ? parsed.bytes[0] >> 4 !== 14 : parsed.bytes[0] !== 0xff))
@@ -56,7 +59,13 @@ export class DaemonRegister {
     const natural = (spec.state === "backup" ? Math.min(Math.max(mtu, MIN_MTU), 65535) : MIN_MTU) - overhead;
     const smallest = spec.state === "backup" ? MIN_BACKUP_LEN : 1;
     const maxLen = spec.maxLen ? Math.min(Math.max(spec.maxLen, smallest), 65535 - overhead) : natural;
-    this.daemons.set(spec.state, { ...spec, group, port: spec.port || DEFAULT_PORT, ttl: spec.ttl || 1, maxLen });
+    this.daemons.set(spec.state, {
+      ...spec,
+      group,
+      port: spec.port || DEFAULT_PORT,
+      ttl: spec.ttl || 1,
+      maxLen,
+    });
   }
 
   /** @throws TableError ESRCH */

@@ -66,7 +66,8 @@ export class Reassembler {
       this.waiting.set(key, w);
     }
     const start = flow.family === 4 ? flow.l4 : flow.fragmentAt + ipv6.FRAGMENT_LEN;
-    const more = flow.family === 4 ? ipv4.moreFragments(v, flow.at) : (v.getUint8(flow.fragmentAt + 3) & 1) !== 0;
+    const more =
+      flow.family === 4 ? ipv4.moreFragments(v, flow.at) : (v.getUint8(flow.fragmentAt + 3) & 1) !== 0;
     this.take(w, p, flow, start, more);
     if (w.spoilt || w.header === undefined || w.total === undefined || w.held !== w.total) return false;
     this.drop(key, w);
@@ -79,7 +80,12 @@ export class Reassembler {
     const twin = w.pieces.get(offset);
     if (twin && twin.length === length) return;
     // Whatever cannot be part of one sound packet spoils it.
-    if (w.spoilt || overlaps(w, offset, length) || offset + length > LONGEST || (more && (length & 7) !== 0)) {
+    if (
+      w.spoilt ||
+      overlaps(w, offset, length) ||
+      offset + length > LONGEST ||
+      (more && (length & 7) !== 0)
+    ) {
       w.spoilt = true;
       this.bytes -= w.bytes;
       w.bytes = 0;

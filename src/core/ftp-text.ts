@@ -48,7 +48,12 @@ export function parsePort(bytes: Uint8Array, from: number, to: number): FtpAddre
 }
 
 /** `EPRT |1|address|port|` (or 2 for IPv6) at the start of the segment, for the connection's own family. */
-export function parseEprt(bytes: Uint8Array, from: number, to: number, family: 4 | 6): FtpAddress | undefined {
+export function parseEprt(
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  family: 4 | 6,
+): FtpAddress | undefined {
   const m = /^EPRT ([!-/:-~])([12])\1([^\r\n]+?)\1(\d{1,5})\1[\r\n]/i.exec(part(bytes, from, to));
   if (!m || (m[2] === "1" ? 4 : 6) !== family) return undefined;
   const parsed = parseAddress(m[3]);
@@ -70,7 +75,9 @@ export function isEpsv(bytes: Uint8Array, from: number, to: number, family: 4 | 
 
 /** `227 ... (a,b,c,d,p,q)`, parenthesis optional. */
 export function parse227(bytes: Uint8Array, from: number, to: number): FtpAddress | undefined {
-  const m = /^227 [^\r\n]*?(?<![\d,])(\d{1,3}(?:,\d{1,3}){5})(?![\d,])[^\r\n]*[\r\n]/.exec(part(bytes, from, to));
+  const m = /^227 [^\r\n]*?(?<![\d,])(\d{1,3}(?:,\d{1,3}){5})(?![\d,])[^\r\n]*[\r\n]/.exec(
+    part(bytes, from, to),
+  );
   if (!m) return undefined;
   const at = from + m[0].indexOf(m[1], 4);
   return sixNumbers(m[1], at, at + m[1].length);
@@ -87,6 +94,13 @@ export function parse229(bytes: Uint8Array, from: number, to: number): FtpPort |
 
 /** The six numbers of a 227 reply. */
 export function format227(address: number, port: number): Uint8Array {
-  const n = [address >>> 24, (address >>> 16) & 255, (address >>> 8) & 255, address & 255, port >> 8, port & 255];
+  const n = [
+    address >>> 24,
+    (address >>> 16) & 255,
+    (address >>> 8) & 255,
+    address & 255,
+    port >> 8,
+    port & 255,
+  ];
   return Uint8Array.from(n.join(","), (c) => c.charCodeAt(0));
 }

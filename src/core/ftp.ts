@@ -64,7 +64,10 @@ export class FtpHelper {
   private readRequest(p: Packet, flow: Flow, c: number, ftp: { passive: boolean }): void {
     const from = flow.l4 + tcp.headerLen(p.view, flow.l4);
     if (from >= flow.end) return;
-    if ((flow.family === 4 && isPasv(p.bytes, from, flow.end)) || isEpsv(p.bytes, from, flow.end, flow.family)) {
+    if (
+      (flow.family === 4 && isPasv(p.bytes, from, flow.end)) ||
+      isEpsv(p.bytes, from, flow.end, flow.family)
+    ) {
       ftp.passive = true;
       return;
     }

@@ -101,7 +101,9 @@ export class IcmpErrors {
     if (flow.family === 4 ? !isRelated4(type) : !icmpv6.isError(type)) return false;
     if (!this.quoted.read(v, flow.l4 + HEADER_LEN, flow.end, true)) return false;
     const { quoted } = this;
-    return quoted.family === flow.family && quoted.hasPorts && quoted.fragmentOffset === 0 && !quoted.truncated;
+    return (
+      quoted.family === flow.family && quoted.hasPorts && quoted.fragmentOffset === 0 && !quoted.truncated
+    );
   }
 
   private checksumOk(p: Packet, flow: Flow): boolean {
@@ -139,7 +141,8 @@ export class IcmpErrors {
     this.setAddress(v, quoted, "source", server);
     v.setUint16(quoted.l4, connections.destinationPort(c));
     const record = connections.rareData(c)?.sequence?.[1];
-    if (record && quoted.end - quoted.l4 >= 8) this.shiftQuoted(v, -shiftAt(record, v.getUint32(quoted.l4 + 4)));
+    if (record && quoted.end - quoted.l4 >= 8)
+      this.shiftQuoted(v, -shiftAt(record, v.getUint32(quoted.l4 + 4)));
     if ((connections.flags(c) & FLAG.methodMask) === METHOD_NUMBER.fullnat) {
       connections.copyLocal(c, words);
       this.setAddress(v, flow, "source", words);
@@ -193,7 +196,10 @@ export class IcmpErrors {
     countIn(this.context, c, flow.end - flow.at);
     let mtu = 0;
     if (type === icmp.TYPE.unreachable && code === 4) {
-      const before = this.path.pathMtu(server, host.route(4, server.words, 0) ?? { local: false, mtu: reported, source: target });
+      const before = this.path.pathMtu(
+        server,
+        host.route(4, server.words, 0) ?? { local: false, mtu: reported, source: target },
+      );
       server.pathMtu = reported;
       server.pathMtuUntil = now + PATH_MTU_MS;
       const small = this.mirrored.family === 4 && !ipv4.dontFragment(v, inner);

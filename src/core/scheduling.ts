@@ -92,7 +92,8 @@ export class Scheduling {
     if (flow.sourcePort === FTP_DATA_PORT) return OUTCOME.accept;
     if (hook === HOOK.localOut && this.isReply(flow)) return OUTCOME.accept;
     if (service.spec.persistent) return this.persistent(bytes, flow, service, mark, embedded);
-    if (service.fwmark === 0 && flow.targetPort !== service.port) return this.leave(flow, service, mark, embedded);
+    if (service.fwmark === 0 && flow.targetPort !== service.port)
+      return this.leave(flow, service, mark, embedded);
     const server = this.pick(service, flow);
     if (!server) return this.leave(flow, service, mark, embedded);
     const flags = service.spec.onePacket && flow.protocol === PROTO.udp ? FLAG.onePacket : 0;

@@ -15,7 +15,11 @@ const isBlank = (b: number): boolean => b === 32 || b === 9;
  * Finds the value of the Call-ID header in a UDP payload.
  * @returns offsets of its first byte and behind its last, or undefined when there is none that ends in CR or LF
  */
-export function callId(bytes: Uint8Array, from: number, to: number): { start: number; end: number } | undefined {
+export function callId(
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+): { start: number; end: number } | undefined {
   for (let i = from; i + NAME.length < to; i++) {
     // Headers start lines.
     if (i !== from && bytes[i - 1] !== LF) continue;

@@ -12,7 +12,14 @@ import type { Host, Words } from "./host.ts";
 import { schedulerByName } from "./schedulers/index.ts";
 import type { Scheduler, SchedulerEnv } from "./schedulers/scheduler.ts";
 import { RealServer } from "./server.ts";
-import { type Family, fullMask, PROTOCOL_NUMBER, type ServiceId, type ServiceSpec, serviceKey } from "./service.ts";
+import {
+  type Family,
+  fullMask,
+  PROTOCOL_NUMBER,
+  type ServiceId,
+  type ServiceSpec,
+  serviceKey,
+} from "./service.ts";
 import { VirtualService } from "./virtual.ts";
 
 /** The trash is swept this often, ms. */
@@ -140,7 +147,12 @@ export class Table {
     return this.anyPortServices > 0 ? this.lookupAddress(family, protocol, target, 0) : undefined;
   }
 
-  private lookupAddress(family: Family, protocol: number, target: Int32Array, port: number): VirtualService | undefined {
+  private lookupAddress(
+    family: Family,
+    protocol: number,
+    target: Int32Array,
+    port: number,
+  ): VirtualService | undefined {
     let s = this.buckets[this.bucket(protocol, target, port)];
     for (; s; s = s.next) {
       const w = s.words;
@@ -151,7 +163,10 @@ export class Table {
   }
 
   private bucket(protocol: number, words: Int32Array, port: number): number {
-    const h = Math.imul(words[0] ^ words[1] ^ words[2] ^ words[3] ^ Math.imul(port + (protocol << 16), 0x9e3779b1), 0x85ebca6b);
+    const h = Math.imul(
+      words[0] ^ words[1] ^ words[2] ^ words[3] ^ Math.imul(port + (protocol << 16), 0x9e3779b1),
+      0x85ebca6b,
+    );
     return (h ^ (h >>> 15)) & (this.buckets.length - 1);
   }
 
@@ -160,13 +175,15 @@ export class Table {
   /** @throws TableError EEXIST, ENOENT, EINVAL */
   addService(spec: ServiceSpec): void {
     const key = serviceKey(spec.id);
-    if (this.byKey.has(key)) throw new TableError("EEXIST", `virtual service ${key} exists already; edit it with -E`);
+    if (this.byKey.has(key))
+      throw new TableError("EEXIST", `virtual service ${key} exists already; edit it with -E`);
     this.checkService(spec);
     const service = new VirtualService(spec);
     service.scheduler = this.makeScheduler(service, spec);
     this.byKey.set(key, service);
     this.familyServices[service.family]++;
-    if (service.fwmark !== 0) this.marks.set(service.family === 6 ? -service.fwmark : service.fwmark, service);
+    if (service.fwmark !== 0)
+      this.marks.set(service.family === 6 ? -service.fwmark : service.fwmark, service);
     else this.link(service);
     if (service.fwmark === 0 && service.port === FTP_PORT) this.ftpServices++;
     if (service.fwmark === 0 && service.port === 0) this.anyPortServices++;
@@ -218,7 +235,10 @@ export class Table {
     for (const local of spec.localAddresses ?? []) {
       const kind = this.host.addressKind(spec.id.family, toWords(local));
       if (kind !== "local" && kind !== "unicast")
-        throw new TableError("EINVAL", `local address ${local}: is ${kind}, expects an address of the director`);
+        throw new TableError(
+          "EINVAL",
+          `local address ${local}: is ${kind}, expects an address of the director`,
+        );
     }
   }
 
@@ -368,7 +388,10 @@ export class Table {
     if (spec.upper > MAX_THRESHOLD)
       throw new TableError("EINVAL", `${key}: upper threshold ${spec.upper}, expects 0..${MAX_THRESHOLD}`);
     if (spec.lower > spec.upper)
-      throw new TableError("ERANGE", `${key}: lower threshold ${spec.lower} exceeds the upper one, ${spec.upper}`);
+      throw new TableError(
+        "ERANGE",
+        `${key}: lower threshold ${spec.lower} exceeds the upper one, ${spec.upper}`,
+      );
     if (spec.method === "tun" && spec.tunnel.type === "gue" && spec.tunnel.port === 0)
       throw new TableError("EINVAL", `${key}: a GUE tunnel needs a port`);
   }
@@ -376,7 +399,10 @@ export class Table {
   private checkAddress(spec: DestinationSpec): void {
     const kind = this.host.addressKind(spec.family, toWords(spec.address));
     if (kind !== "local" && kind !== "unicast")
-      throw new TableError("EINVAL", `real server address ${spec.address}: is ${kind}, expects unicast or an own address`);
+      throw new TableError(
+        "EINVAL",
+        `real server address ${spec.address}: is ${kind}, expects unicast or an own address`,
+      );
   }
 
   // --- counters -------------------------------------------------------------------------------------------------------
@@ -384,7 +410,8 @@ export class Table {
   /** Zeroes the counters of one service and its destinations, or of everything. @throws TableError ESRCH */
   zero(id?: ServiceId): void {
     // compat: the all-zero service stands for "everything" (`ipvsadm -Z -t 0.0.0.0:0`).
-    const everything = !id || (id.kind === "address" && id.family === 4 && id.address === "0.0.0.0" && id.port === 0);
+    const everything =
+      !id || (id.kind === "address" && id.family === 4 && id.address === "0.0.0.0" && id.port === 0);
     for (const service of everything ? this.services() : [this.find(id)]) {
       service.meter.zero();
       for (const server of service.destinations) server.meter.zero();

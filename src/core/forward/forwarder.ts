@@ -160,7 +160,8 @@ export class Forwarder {
   relay(p: Packet, flow: Flow, c: number, hook: Hook, translate: (words: Words) => void): Verdict {
     const { connections, table } = this.context;
     const method = connections.flags(c) & FLAG.methodMask;
-    if (method !== METHOD_NUMBER.nat && method !== METHOD_NUMBER.fullnat) return this.request(p, flow, c, hook);
+    if (method !== METHOD_NUMBER.nat && method !== METHOD_NUMBER.fullnat)
+      return this.request(p, flow, c, hook);
     const server = table.server(connections.server(c));
     const family = connections.destinationFamily(c);
     connections.copyDestination(c, this.words);

@@ -49,7 +49,8 @@ export class FullNat {
   /** Chooses local address and port for a new connection; false when all that were tried are taken. */
   assign(c: number, service: VirtualService, server: RealServer): boolean {
     const { connections, host, random } = this.context;
-    const route = service.localAddresses.length === 0 ? host.route(server.family, server.words, 0) : undefined;
+    const route =
+      service.localAddresses.length === 0 ? host.route(server.family, server.words, 0) : undefined;
     const addresses = route ? [route.source] : service.localAddresses;
     const { key } = this;
     key.family = server.family;

@@ -127,6 +127,7 @@ function gue(v: DataView, ip: number, at: number, end: number, flow: Flow, serve
 /** One source port a flow, so that receivers spread the tunnel over their queues. */
 function flowPort(flow: Flow): number {
   let h = Math.imul((flow.sourcePort << 16) | flow.targetPort, 0x9e3779b1) ^ flow.protocol;
-  for (let i = 0; i < 4; i++) h = Math.imul(h ^ flow.source[i] ^ (flow.target[i] << 1), 0x85ebca6b) ^ (h >>> 15);
+  for (let i = 0; i < 4; i++)
+    h = Math.imul(h ^ flow.source[i] ^ (flow.target[i] << 1), 0x85ebca6b) ^ (h >>> 15);
   return GUE_SOURCE_PORTS.low + ((h >>> 0) % GUE_SOURCE_PORTS.count);
 }

@@ -13,11 +13,13 @@ export const rr: SchedulerKind = {
     return {
       pick() {
         const { destinations } = service;
+        const before = position.index;
         // Everybody once, the last chosen one at the end.
         for (let tries = destinations.length; tries > 0; tries--) {
           const d = destinations[position.advance()]!;
           if (usable(d)) return d;
         }
+        position.index = before;
         return undefined;
       },
       added: (d) => position.added(d),

@@ -1,0 +1,45 @@
+/**
+ * Finds the packet inside a tunnel packet, as the director of a TUN service sends it: IPIP and its IPv6 kin, GRE, GUE.
+ * @module
+ */
+import * as gre from "../../wire/gre.ts";
+import * as gue from "../../wire/gue.ts";
+import { familyOf, inside } from "../../wire/ipip.ts";
+import * as ipv4 from "../../wire/ipv4.ts";
+import * as ipv6 from "../../wire/ipv6.ts";
+
+const GRE_IPV4 = 0x0800;
+const GRE_IPV6 = 0x86dd;
+
+/** Whether a whole IP packet of that family lies at `at`. */
+function whole(family: 4 | 6 | undefined, v: DataView, at: number, end: number): boolean {
+  if (family === undefined || inside(v, at, end) !== family) return false;
+  return family === 4 ? ipv4.valid(v, at, end) : ipv6.valid(v, at, end);
+}
+
+/** Offset behind an IPv4 header; for packets as a raw IPv4 socket hands them over. -1 when it is cut off. */
+export const behindIpv4 = (v: DataView, at: number, end: number): number =>
+  ipv4.valid(v, at, end) ? at + ipv4.headerLen(v, at) : -1;
+
+/** Where the inner packet of an IPIP payload starts (`at` itself), or -1. `protocol` is 4 or 41. */
+export const insideIpip = (protocol: number, v: DataView, at: number, end: number): number =>
+  whole(familyOf(protocol), v, at, end) ? at : -1;
+
+/** Where the inner packet of a GRE payload starts, or -1 for keys, sequences, other protocols, a wrong checksum. */
+export function insideGre(v: DataView, at: number, end: number): number {
+  if (!gre.valid(v, at, end)) return -1;
+  const flags = gre.flags(v, at);
+  if ((flags & ~gre.FLAG.checksum) !== 0) return -1;
+  if (flags & gre.FLAG.checksum && !gre.checksumOk(v, at, end)) return -1;
+  const type = gre.protocol(v, at);
+  const family = type === GRE_IPV4 ? 4 : type === GRE_IPV6 ? 6 : undefined;
+  const from = at + gre.headerLen(v, at);
+  return whole(family, v, from, end) ? from : -1;
+}
+
+/** Where the inner packet of a GUE datagram's payload starts, or -1 for control messages and other versions. */
+export function insideGue(v: DataView, at: number, end: number): number {
+  if (!gue.valid(v, at, end) || gue.version(v, at) !== 0 || gue.isControl(v, at)) return -1;
+  const from = at + gue.headerLen(v, at);
+  return whole(familyOf(gue.protocol(v, at)), v, from, end) ? from : -1;
+}

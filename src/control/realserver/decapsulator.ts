@@ -1,0 +1,71 @@
+/**
+ * A real server's end of the tunnels where the kernel has none: takes tunnel packets from raw sockets and gives the packet
+ * inside to the kernel through a TUN device. Runs as a process of its own, `lvsd decapsulate JSON`, until it is told to end;
+ * the device ends with it.
+ * @module
+ */
+import { once } from "node:events";
+import { RawReceiver } from "../../sys/rawsocket.ts";
+import { Tun } from "../../sys/tun.ts";
+import { PROTOCOL } from "../../wire/ipv4.ts";
+import { behindIpv4, insideGre, insideGue, insideIpip } from "./decapsulate.ts";
+
+/** One kind of tunnel packet that is listened for. */
+export interface Listening {
+  /** Family of the outer header. */
+  readonly family: 4 | 6;
+  /** 4 and 41 for IP in IP, 47 for GRE. */
+  readonly protocol: number;
+}
+
+export interface DecapsulatorOptions {
+  /** Name of the TUN device that is made. */
+  readonly device: string;
+  readonly listen: readonly Listening[];
+  /** UDP port of GUE, 0 for none. */
+  readonly guePort: number;
+}
+
+/** Longest IP packet. */
+const MAX_PACKET = 65535;
+
+/** Moves packets from a raw socket into the device while there are any. */
+function pump(receiver: RawReceiver, { family, protocol }: Listening, tun: Tun): void {
+  const bytes = new Uint8Array(new ArrayBuffer(MAX_PACKET));
+  const v = new DataView(bytes.buffer);
+  const inner = (at: number, end: number) => {
+    if (at < 0) return -1;
+    return protocol === PROTOCOL.gre ? insideGre(v, at, end) : insideIpip(protocol, v, at, end);
+  };
+  receiver.onReadable(() => {
+    for (let length = receiver.read(bytes); length > 0; length = receiver.read(bytes)) {
+      // A raw IPv6 socket leaves the outer header away, a raw IPv4 socket does not.
+      const at = inner(family === 4 ? behindIpv4(v, 0, length) : 0, length);
+      if (at >= 0) tun.write(bytes.subarray(at, length));
+    }
+  });
+}
+
+/** Takes GUE datagrams; the kernel has checked their checksums. */
+async function listenGue(port: number, tun: Tun): Promise<void> {
+  const { createSocket } = await import("node:dgram");
+  const socket = createSocket({ type: "udp6", ipv6Only: false });
+  socket.on("message", (bytes) => {
+    const at = insideGue(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length);
+    if (at >= 0) tun.write(bytes.subarray(at));
+  });
+  socket.bind(port);
+  await once(socket, "listening");
+}
+
+/** Makes the device and listens; resolves when both is done. @throws SysError when one of them is refused */
+export async function decapsulate(options: DecapsulatorOptions): Promise<void> {
+  const tun = new Tun(options.device);
+  for (const kind of options.listen) pump(new RawReceiver(kind.family, kind.protocol), kind, tun);
+  if (options.guePort !== 0) await listenGue(options.guePort, tun);
+  // What the kernel sends into the device (neighbour solicitations, strays) is read and dropped.
+  const nowhere = new Uint8Array(new ArrayBuffer(MAX_PACKET));
+  tun.onReadable(() => {
+    while (tun.read(nowhere) > 0);
+  });
+}

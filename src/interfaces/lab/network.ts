@@ -1,0 +1,169 @@
+/**
+ * A lab's machines and cables: network namespaces joined by veth pairs, and bridges where a switch belongs.
+ *
+ * Every namespace is named `PREFIX-LAB-HOST`, so that `lvsd lab down` finds what a crash left. Interfaces are made inside
+ * their namespaces and never appear on the machine itself; what a lab does to the machine ends with its namespaces.
+ * @module
+ */
+import { type ChildProcess, execFile, type SpawnOptions, spawn } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Lab, Nic } from "./lab.ts";
+
+/** Where iproute2 keeps named namespaces. */
+const NETNS_DIR = "/var/run/netns";
+
+/** How a command ended. */
+export interface Outcome {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a program to its end; never rejects. */
+export function execute(file: string, args: readonly string[], options: { input?: string } = {}): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const child = execFile(file, args, { maxBuffer: 64 << 20, env: labEnvironment() }, (error, stdout, stderr) => {
+      const status = error === null ? 0 : typeof error.code === "number" ? error.code : 127;
+      resolve({ status, stdout, stderr: stderr || (status === 127 && error ? error.message : "") });
+    });
+    child.stdin?.on("error", () => {}); // the program may end before it read all
+    child.stdin?.end(options.input ?? "");
+  });
+}
+
+/** The folder of the built commands: this file is bundled into one of them. */
+export const commandsDir = (): string => import.meta.dirname;
+
+/** The environment of everything a lab runs: our commands first on the path. */
+export function labEnvironment(): NodeJS.ProcessEnv {
+  const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
+  const system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  return { ...env, PATH: `${join(commandsDir(), "bin")}:${env["PATH"] ?? ""}:${system}` };
+}
+
+/** Names of the namespaces on this machine that begin with `prefix-`. */
+export function namespacesOf(prefix: string): string[] {
+  if (!existsSync(NETNS_DIR)) return [];
+  return readdirSync(NETNS_DIR).filter((name) => name.startsWith(`${prefix}-`));
+}
+
+/**
+ * Ends every process in the namespaces and deletes them.
+ * @returns how many namespaces there were.
+ */
+export async function removeNamespaces(names: readonly string[]): Promise<number> {
+  const living = async (): Promise<number[]> => {
+    const lists = await Promise.all(names.map((name) => execute("ip", ["netns", "pids", name])));
+    return lists.flatMap((list) => list.stdout.split("\n").filter(Boolean).map(Number));
+  };
+  const signal = (pids: readonly number[], name: NodeJS.Signals) => {
+    for (const pid of pids) {
+      try {
+        process.kill(pid, name);
+      } catch {
+        // Gone in the meantime.
+      }
+    }
+  };
+  signal(await living(), "SIGTERM");
+  const patientUntil = Date.now() + 2000;
+  let left = await living();
+  while (left.length > 0 && Date.now() < patientUntil) {
+    await sleep(30);
+    left = await living();
+  }
+  signal(left, "SIGKILL");
+  if (names.length > 0) {
+    await execute("ip", ["-force", "-batch", "-"], { input: names.map((name) => `netns del ${name}\n`).join("") });
+  }
+  return names.length;
+}
+
+/** A MAC that shows whose it is: 02:00 and the four bytes of the interface's first IPv4 address, or a number. */
+export function macOf(nic: Nic, index: number): string {
+  const dotted = nic.addresses.map((address) => /^(\d+)\.(\d+)\.(\d+)\.(\d+)\//.exec(address)).find(Boolean);
+  const bytes = dotted ? dotted.slice(1).map(Number) : [0, 0, index >> 8, index & 255];
+  return ["02", "00", ...bytes.map((byte) => byte.toString(16).padStart(2, "0"))].join(":");
+}
+
+/** The machines of one lab while they exist. */
+export class Network {
+  readonly lab: Lab;
+  readonly prefix: string;
+
+  constructor(lab: Lab, prefix: string) {
+    this.lab = lab;
+    this.prefix = `${prefix}-${lab.name}`;
+  }
+
+  namespace(host: string): string {
+    return `${this.prefix}-${host}`;
+  }
+
+  /** Whether something of this lab exists already. */
+  exists(): boolean {
+    return namespacesOf(this.prefix).length > 0;
+  }
+
+  /** Makes namespaces, cables and switches, and gives every interface its addresses. */
+  async build(): Promise<void> {
+    const { hosts, networks } = this.lab;
+    const machine: string[] = hosts.map((host) => `netns add ${this.namespace(host.name)}`);
+    const inside = new Map<string, string[]>(hosts.map((host) => [host.name, ["link set lo up"]]));
+    let serial = 0;
+    const end = (host: string, nic: Nic) =>
+      `${nic.device} address ${macOf(nic, ++serial)} netns ${this.namespace(host)}`;
+
+    for (const network of networks) {
+      const ends = hosts.flatMap((host) =>
+        host.nics.filter((nic) => nic.network === network.name).map((nic) => ({ host: host.name, nic })),
+      );
+      if (ends.length === 2) {
+        const [a, b] = ends as [(typeof ends)[0], (typeof ends)[0]];
+        machine.push(`link add ${end(a.host, a.nic)} type veth peer name ${end(b.host, b.nic)}`);
+      } else {
+        const name = `switch-${network.name}`;
+        machine.push(`netns add ${this.namespace(name)}`);
+        const switchboard = ["link add br0 type bridge forward_delay 0", "link set br0 up"];
+        ends.forEach(({ host, nic }, port) => {
+          machine.push(
+            `link add ${end(host, nic)} type veth peer name port${port} netns ${this.namespace(name)}`,
+          );
+          switchboard.push(`link set port${port} master br0 up`);
+        });
+        inside.set(name, switchboard);
+      }
+      for (const { host, nic } of ends) {
+        for (const address of nic.addresses) {
+          const flags = address.includes(":") ? " nodad" : "";
+          inside.get(host)!.push(`addr add ${address} dev ${nic.device}${flags}`);
+        }
+        inside.get(host)!.push(`link set ${nic.device} up`);
+      }
+    }
+    await this.#batch([], machine);
+    await Promise.all([...inside].map(([host, lines]) => this.#batch(["-n", this.namespace(host)], lines)));
+  }
+
+  async #batch(options: readonly string[], lines: readonly string[]): Promise<void> {
+    const done = await execute("ip", [...options, "-batch", "-"], { input: `${lines.join("\n")}\n` });
+    if (done.status !== 0) throw new Error(`the network could not be built: ${done.stderr.trim()}`);
+  }
+
+  /** Runs a shell command on a host. */
+  shell(host: string, command: string): Promise<Outcome> {
+    return execute("ip", ["netns", "exec", this.namespace(host), "sh", "-c", command]);
+  }
+
+  /** Starts a program on a host; it ends with the lab at the latest. */
+  spawn(host: string, argv: readonly string[], options: SpawnOptions = {}): ChildProcess {
+    return spawn("ip", ["netns", "exec", this.namespace(host), ...argv], { env: labEnvironment(), ...options });
+  }
+
+  /** Ends everything that runs in the lab and removes its machines. */
+  remove(): Promise<number> {
+    return removeNamespaces(namespacesOf(this.prefix));
+  }
+}
