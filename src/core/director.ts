@@ -197,14 +197,10 @@ export class Director implements Context {
   private request(p: Packet, flow: Flow, hook: Hook): Verdict {
     if (this.settings.backup_only && this.table.daemons.has("backup")) return "accept";
     let c = this.connections.lookupIn(flow);
-    if (c !== 0 && this.opensAnew(p.view, flow) && this.reusable(c)) {
-      this.connections.expireNow(c, this.now);
-      c = 0;
-    }
+    if (c !== 0 && this.opensAnew(p.view, flow) && this.reusable(c)) c = this.giveWay(c);
     if (c !== 0 && this.abandoned(c)) {
       if (!this.settings.expire_nodest_conn) return "drop";
-      this.connections.expireNow(c, this.now);
-      c = 0;
+      c = this.giveWay(c);
     }
     if (c === 0) {
       c = this.scheduling.schedule(p.view, p.bytes, flow, p.mark, hook, false);
@@ -220,6 +216,12 @@ export class Director implements Context {
     if (this.passing !== 0) this.tracker.end(c);
     else this.connections.restart(c, this.now);
     return verdict;
+  }
+
+  /** An old connection makes room for a new one with the same ends; it goes unless it still controls others. */
+  private giveWay(c: number): 0 {
+    if (this.connections.children(c) === 0) this.connections.expireNow(c, this.now);
+    return 0;
   }
 
   /** The first packet of a new connection by its looks. */
@@ -256,7 +258,6 @@ export class Director implements Context {
 
   /** AH and ESP follow the ISAKMP connection of their two ends (`ip_vs_proto_ah_esp.c`). */
   private ipsec(p: Packet, flow: Flow, hook: Hook): Verdict {
-    if (hook === HOOK.forward) return "accept";
     // The same two ends, as their UDP connection between ISAKMP ports.
     const key = this.mirrored;
     key.family = flow.family;
@@ -265,7 +266,13 @@ export class Director implements Context {
     key.protocol = PROTO.udp;
     key.sourcePort = ISAKMP_PORT;
     key.targetPort = ISAKMP_PORT;
-    const c = this.connections.lookupIn(key);
+    const out = this.connections.lookupOut(key);
+    if (out !== 0) {
+      const verdict = this.translateReply(p, flow, out);
+      this.connections.restart(out, this.now);
+      return verdict;
+    }
+    const c = hook === HOOK.forward ? 0 : this.connections.lookupIn(key);
     if (c === 0) return "accept";
     if (this.abandoned(c)) return "drop";
     countIn(this, c, flow.end - flow.at);
