@@ -3,7 +3,7 @@
  * their weights. Sensible for services by firewall mark (caches).
  * @module
  */
-import { hash8, SLOTS } from "./address-hash.ts";
+import { hash8 } from "./address-hash.ts";
 import { type Candidate, type Candidates, type SchedulerKind, usable } from "./scheduler.ts";
 
 /** Destination hashing. */
