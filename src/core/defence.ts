@@ -46,16 +46,19 @@ export class PacketDropper {
 const IDLE_MS = 60_000;
 const MOST_PACKETS = 8;
 
-/** Which idle connections go: of those with n packets (1..8) every n-th that is asked about. */
+/** Which idle connections go: of those with n packets (1..8) the first and then every n-th that is asked about. */
 export class EntryDropper {
-  private readonly asked = new Int32Array(MOST_PACKETS + 1);
+  /** How many are still spared, by number of packets. */
+  private readonly spared = new Int32Array(MOST_PACKETS + 1);
 
   /** @param idleMs time since its last packet */
   shouldDrop(idleMs: number, inPackets: number): boolean {
     if (idleMs < IDLE_MS || inPackets < 1 || inPackets > MOST_PACKETS) return false;
-    this.asked[inPackets]++;
-    if (this.asked[inPackets] < inPackets) return false;
-    this.asked[inPackets] = 0;
+    if (this.spared[inPackets] > 0) {
+      this.spared[inPackets]--;
+      return false;
+    }
+    this.spared[inPackets] = inPackets - 1;
     return true;
   }
 }

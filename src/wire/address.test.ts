@@ -17,6 +17,16 @@ import {
   writeWords,
 } from "./address.ts";
 
+/** The bytes ipaddr.js reads. It takes `::1.2.3.4` for `::ffff:1.2.3.4`, so it is shown no dotted ends. */
+function oracle(text: string): number[] {
+  const dotted = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text);
+  if (dotted === null) return ipaddr.parse(text).toByteArray();
+  const [a, b, c, d] = ipaddr.IPv4.parse(dotted[2]).octets;
+  return ipaddr
+    .parse(`${dotted[1]}${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`)
+    .toByteArray();
+}
+
 const text6 = (text: string) => formatAddress(6, parseAddress(text)?.bytes ?? new Uint8Array(0));
 
 test("parse4() undoes format4()", () => {
@@ -101,7 +111,7 @@ test("parseAddress() undoes formatAddress(), and ipaddr.js reads the same bytes"
     fc.property(bytes6, (bytes) => {
       const text = formatAddress(6, bytes);
       expect(parseAddress(text)).toEqual({ family: 6, bytes });
-      expect(ipaddr.parse(text).toByteArray()).toEqual([...bytes]);
+      expect(oracle(text)).toEqual([...bytes]);
       // ipaddr.js never writes the dotted end; elsewhere both follow RFC 5952.
       if (!text.includes(".")) expect(text).toBe(new ipaddr.IPv6([...bytes]).toRFC5952String());
     }),
@@ -119,7 +129,7 @@ test("parseAddress() accepts no text that ipaddr.js refuses", () => {
     fc.property(fc.array(piece, { maxLength: 14 }), (pieces) => {
       const text = pieces.join("");
       const address = parseAddress(text);
-      if (address !== undefined) expect(ipaddr.parse(text).toByteArray()).toEqual([...address.bytes]);
+      if (address !== undefined) expect(oracle(text)).toEqual([...address.bytes]);
     }),
     { numRuns: 2000 },
   );

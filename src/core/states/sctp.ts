@@ -24,7 +24,7 @@ export const SCTP_STATE = {
 } as const;
 
 /** How many SCTP states there are. */
-export const SCTP_STATES = 14;
+const SCTP_STATES = 14;
 
 /** Names by state number, as the connection table prints them. */
 export const SCTP_STATE_NAMES: readonly string[] = [

@@ -20,7 +20,7 @@ export const TCP_STATE = {
 } as const;
 
 /** How many TCP states there are. */
-export const TCP_STATES = 11;
+const TCP_STATES = 11;
 
 /** Names by state number, as the connection table prints them. */
 export const TCP_STATE_NAMES: readonly string[] = [
