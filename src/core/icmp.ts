@@ -5,10 +5,13 @@
  */
 import { writeWords } from "../wire/address.ts";
 import { pseudo6 } from "../wire/checksum.ts";
+import * as gre from "../wire/gre.ts";
+import * as gue from "../wire/gue.ts";
 import * as icmp from "../wire/icmp.ts";
 import * as icmpv6 from "../wire/icmpv6.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import * as ipv6 from "../wire/ipv6.ts";
+import * as udp from "../wire/udp.ts";
 import type { Answers } from "./answers.ts";
 import { FLAG } from "./connections.ts";
 import type { Context } from "./context.ts";
@@ -183,7 +186,7 @@ export class IcmpErrors {
     const { table, connections, host, now } = this.context;
     const target = quoted.target;
     const kind = quoted.protocol;
-    const port = quoted.targetPort;
+    const port = kind === PROTO.udp ? v.getUint16(quoted.l4 + 2) : 0;
     const server = table.serverAt(4, target, (d) => d.method === METHOD_NUMBER.tun && carries(d, kind, port));
     if (!server) return undefined;
     if (!this.checksumOk(p, flow)) return "drop";
@@ -217,24 +220,17 @@ const isRelated4 = (type: number): boolean =>
 
 /** Offset of the inner packet of a quoted tunnel packet, -1 when it is none. */
 function tunnelPayload(v: DataView, outer: Flow): number {
-  const room = outer.end - outer.l4;
-  if (outer.protocol === 4 || outer.protocol === 41) return outer.l4;
-  if (outer.protocol === 47) {
-    if (room < 4) return -1;
-    const summed = (v.getUint16(outer.l4) & 0x8000) !== 0;
-    return outer.l4 + (summed ? 8 : 4);
-  }
-  if (outer.protocol === PROTO.udp) {
-    if (room < 12) return -1;
-    const options = v.getUint8(outer.l4 + 8) & 0x1f;
-    return outer.l4 + 12 + options * 4;
-  }
-  return -1;
+  const { l4, end } = outer;
+  if (outer.protocol === ipv4.PROTOCOL.ipip || outer.protocol === ipv4.PROTOCOL.ipv6) return l4;
+  if (outer.protocol === ipv4.PROTOCOL.gre) return gre.valid(v, l4, end) ? l4 + gre.headerLen(v, l4) : -1;
+  const inner = l4 + udp.HEADER_LEN;
+  if (outer.protocol !== PROTO.udp || !gue.valid(v, inner, end)) return -1;
+  return inner + gue.headerLen(v, inner);
 }
 
 /** Whether a tunnel destination sends packets of this outer protocol. */
 function carries(server: RealServer, protocol: number, port: number): boolean {
-  if (protocol === 47) return server.tunnel === TUNNEL_NUMBER.gre;
+  if (protocol === ipv4.PROTOCOL.gre) return server.tunnel === TUNNEL_NUMBER.gre;
   if (protocol === PROTO.udp) return server.tunnel === TUNNEL_NUMBER.gue && server.spec.tunnel.port === port;
   return server.tunnel === TUNNEL_NUMBER.ipip;
 }

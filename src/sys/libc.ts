@@ -108,7 +108,7 @@ export function check(call: string, result: number, what?: string): number {
 }
 
 /** Address of an off-heap buffer in this process. The buffer must be kept alive by whoever uses the address. */
-export const addressOf = (bytes: Uint8Array): bigint => BigInt(koffi.address(bytes));
+export const addressOf = (bytes: Uint8Array): number => Number(koffi.address(bytes));
 
 /** Closes a descriptor; closing one that is closed is not an error. */
 export function close(fd: number): void {

@@ -44,10 +44,10 @@ export class RawSender {
   }
 
   /**
-   * Sends `length` bytes from `offset` of an off-heap buffer. `nextHop` holds the address as 32-bit words read big-endian.
+   * Sends `length` bytes of a buffer, or from an address in one (a number). `nextHop` holds the address as 32-bit words read big-endian.
    * Returns 0, or the errno: EMSGSIZE (90) when it is longer than the interface's MTU.
    */
-  send(bytes: bigint, length: number, nextHop: Int32Array, mark: number): number {
+  send(bytes: Uint8Array | number, length: number, nextHop: Int32Array, mark: number): number {
     if (mark !== this.#mark) {
       setOption(this.fd, SOL_SOCKET, SO.MARK, mark);
       this.#mark = mark;

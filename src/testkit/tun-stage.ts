@@ -92,6 +92,7 @@ export class TunStage implements Stage {
       ["net.ipv4.conf.sv0.send_redirects", "0"],
       ["net.ipv4.icmp_ratelimit", "0"],
       ["net.ipv6.icmp.ratelimit", "0"],
+      ["net.ipv6.auto_flowlabels", "0"],
       ["net.ipv6.conf.all.forwarding", "1"],
     ]) {
       writeSysctl(name, value);

@@ -2,6 +2,7 @@
  * Finds the packet inside a tunnel packet, as the director of a TUN service sends it: IPIP and its IPv6 kin, GRE, GUE.
  * @module
  */
+import { fold, sum } from "../../wire/checksum.ts";
 import * as gre from "../../wire/gre.ts";
 import * as gue from "../../wire/gue.ts";
 import { familyOf, inside } from "../../wire/ipip.ts";
@@ -37,9 +38,31 @@ export function insideGre(v: DataView, at: number, end: number): number {
   return whole(family, v, from, end) ? from : -1;
 }
 
-/** Where the inner packet of a GUE datagram's payload starts, or -1 for control messages and other versions. */
+/**
+ * Completes a checksum that the sender left to the receiver (remote checksum offload of GUE): the field holds the sum of the
+ * pseudo header, the rest is added here. False when it points outside the packet.
+ */
+function completeChecksum(
+  { start, offset }: gue.RemoteChecksum,
+  v: DataView,
+  inner: number,
+  end: number,
+): boolean {
+  const [from, field] = [inner + start, inner + offset];
+  if (from > field || field + 2 > end) return false;
+  v.setUint16(field, ~fold(sum(v, from, end - from)) & 0xffff || 0xffff);
+  return true;
+}
+
+/**
+ * Where the inner packet of a GUE datagram's payload starts, or -1 for control messages and other versions. Completes the
+ * packet's checksum in place when the header asks for it.
+ */
 export function insideGue(v: DataView, at: number, end: number): number {
-  if (!gue.valid(v, at, end) || gue.version(v, at) !== 0 || gue.isControl(v, at)) return -1;
+  const header = gue.parse(v, at, end);
+  if (header === undefined || header.control || gue.version(v, at) !== 0) return -1;
   const from = at + gue.headerLen(v, at);
-  return whole(familyOf(gue.protocol(v, at)), v, from, end) ? from : -1;
+  if (!whole(familyOf(header.protocol), v, from, end)) return -1;
+  if (header.remoteChecksum && !completeChecksum(header.remoteChecksum, v, from, end)) return -1;
+  return from;
 }

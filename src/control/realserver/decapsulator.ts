@@ -5,6 +5,8 @@
  * @module
  */
 import { once } from "node:events";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { RawReceiver } from "../../sys/rawsocket.ts";
 import { Tun } from "../../sys/tun.ts";
 import { PROTOCOL } from "../../wire/ipv4.ts";
@@ -24,6 +26,14 @@ export interface DecapsulatorOptions {
   readonly listen: readonly Listening[];
   /** UDP port of GUE, 0 for none. */
   readonly guePort: number;
+  /** File in which this process notes itself while it lives. */
+  readonly note: string;
+}
+
+/** What the note says. */
+export interface DecapsulatorNote {
+  readonly pid: number;
+  readonly device: string;
 }
 
 /** Longest IP packet. */
@@ -58,6 +68,18 @@ async function listenGue(port: number, tun: Tun): Promise<void> {
   await once(socket, "listening");
 }
 
+function leaveNote({ note, device }: DecapsulatorOptions): void {
+  const said: DecapsulatorNote = { pid: process.pid, device };
+  mkdirSync(dirname(note), { recursive: true, mode: 0o700 });
+  writeFileSync(note, JSON.stringify(said));
+  const end = () => {
+    rmSync(note, { force: true });
+    process.exit(0);
+  };
+  process.on("SIGTERM", end);
+  process.on("SIGINT", end);
+}
+
 /** Makes the device and listens; resolves when both is done. @throws SysError when one of them is refused */
 export async function decapsulate(options: DecapsulatorOptions): Promise<void> {
   const tun = new Tun(options.device);
@@ -68,4 +90,5 @@ export async function decapsulate(options: DecapsulatorOptions): Promise<void> {
   tun.onReadable(() => {
     while (tun.read(nowhere) > 0);
   });
+  leaveNote(options);
 }

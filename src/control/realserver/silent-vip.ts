@@ -12,7 +12,11 @@ const ARP = { arp_ignore: 1, arp_announce: 2 } as const;
 const ARP_DEFAULT = { arp_ignore: 0, arp_announce: 0 } as const;
 
 /** Sets both ARP switches for some devices ("all" is a device here). */
-export async function setArp(devices: readonly string[], values: Readonly<Record<string, number>>, tell: Tell) {
+export async function setArp(
+  devices: readonly string[],
+  values: Readonly<Record<string, number>>,
+  tell: Tell,
+) {
   const settings = devices.flatMap((device) =>
     Object.entries(values).map(([name, value]) => `net.ipv4.conf.${device}.${name}=${value}`),
   );

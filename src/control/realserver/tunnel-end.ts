@@ -4,10 +4,10 @@
  * @module
  */
 import { spawn } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PROTOCOL } from "../../wire/ipv4.ts";
-import type { DecapsulatorOptions, Listening } from "./decapsulator.ts";
+import type { DecapsulatorNote, DecapsulatorOptions, Listening } from "./decapsulator.ts";
 import { attempt, hasAddress, hasDevice, hostPrefix, run, type Tell } from "./machine.ts";
 import { setArp } from "./silent-vip.ts";
 
@@ -28,19 +28,13 @@ export interface TunnelEnd {
   readonly guePort: number;
 }
 
-/** Our decapsulator of this namespace as noted in /run: the namespace is known by its inode. */
-interface Note {
-  readonly pid: number;
-  readonly device: string;
-  readonly guePort: number;
-}
-
+/** Where our decapsulator of this namespace notes itself. */
 const notePath = (): string => `/run/lvsd/decapsulator-${statSync("/proc/self/ns/net").ino}.json`;
 
 /** The decapsulator that runs in this namespace; undefined when none does (the kernel uses inodes and pids again). */
-function running(): Note | undefined {
+function running(): DecapsulatorNote | undefined {
   try {
-    const note = JSON.parse(readFileSync(notePath(), "utf8")) as Note;
+    const note = JSON.parse(readFileSync(notePath(), "utf8")) as DecapsulatorNote;
     const command = readFileSync(`/proc/${note.pid}/cmdline`, "latin1");
     const sameNamespace = statSync(`/proc/${note.pid}/ns/net`).ino === statSync("/proc/self/ns/net").ino;
     return command.includes("decapsulate") && sameNamespace ? note : undefined;
@@ -63,9 +57,9 @@ export function listenFor(hasDevice: (name: string) => boolean): Listening[] {
 }
 
 /** Starts our decapsulator and resolves when it listens. */
-async function start(guePort: number, tell: Tell): Promise<Note> {
+async function start(guePort: number, tell: Tell): Promise<DecapsulatorNote> {
   const device = hasDevice(KERNEL_DEVICE) ? OTHER_DEVICE : KERNEL_DEVICE;
-  const options: DecapsulatorOptions = { device, listen: listenFor(hasDevice), guePort };
+  const options: DecapsulatorOptions = { device, listen: listenFor(hasDevice), guePort, note: notePath() };
   tell(`lvsd decapsulate (in the background, device ${device})`);
   const child = spawn(process.execPath, [process.argv[1]!, "decapsulate", JSON.stringify(options)], {
     detached: true,
@@ -85,10 +79,7 @@ async function start(guePort: number, tell: Tell): Promise<Note> {
   child.stdout.destroy();
   child.stderr.destroy();
   child.unref();
-  const note = { pid: child.pid!, device, guePort };
-  mkdirSync("/run/lvsd", { recursive: true, mode: 0o700 });
-  writeFileSync(notePath(), JSON.stringify(note));
-  return note;
+  return { pid: child.pid!, device };
 }
 
 /** Whether the kernel unwraps these packets itself; loads its module when it has one. */
@@ -101,7 +92,9 @@ async function kernelTakes({ vip, type }: Pick<TunnelEnd, "vip" | "type">): Prom
 
 /** Prepares this host. @throws CommandError, Error when something is refused */
 export async function setUpTunnelEnd(end: TunnelEnd, tell: Tell): Promise<void> {
-  const device = (await kernelTakes(end)) ? KERNEL_DEVICE : (running() ?? (await start(end.guePort, tell))).device;
+  const device = (await kernelTakes(end))
+    ? KERNEL_DEVICE
+    : (running() ?? (await start(end.guePort, tell))).device;
   await run(tell, "ip", "link", "set", device, "up");
   if (!(await hasAddress(device, end.vip))) {
     const nodad = end.vip.includes(":") ? ["nodad"] : [];
@@ -136,5 +129,4 @@ export async function undoTunnelEnd(vip: string, tell: Tell): Promise<void> {
   if (left.trim() !== "") return;
   tell(`kill ${ours.pid} (lvsd decapsulate)`);
   await stop(ours.pid);
-  rmSync(notePath(), { force: true });
 }

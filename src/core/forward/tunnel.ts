@@ -4,7 +4,11 @@
  * @module
  */
 import { writeWords } from "../../wire/address.ts";
-import * as checksum from "../../wire/checksum.ts";
+import { pseudo4, pseudo6 } from "../../wire/checksum.ts";
+import { TYPE as ETHERTYPE } from "../../wire/ethernet.ts";
+import * as gre from "../../wire/gre.ts";
+import * as gue from "../../wire/gue.ts";
+import { OUTER_LEN, protocolFor } from "../../wire/ipip.ts";
 import * as ipv4 from "../../wire/ipv4.ts";
 import * as ipv6 from "../../wire/ipv6.ts";
 import * as udp from "../../wire/udp.ts";
@@ -15,20 +19,17 @@ import { type RealServer, TUNNEL_NUMBER } from "../server.ts";
 import type { Family } from "../service.ts";
 
 const ECN = { mask: 3, ect0: 2, ce: 3 } as const;
-const GUE_HEADER = 4;
-const GRE_HEADER = 4;
-const ETHERTYPE = { 4: 0x0800, 6: 0x86dd } as const;
-const INNER = { 4: 4, 6: 41 } as const;
 const GUE_SOURCE_PORTS = { low: 32768, count: 28232 };
 
 /** Bytes that tunneling to a server adds. */
 export function overhead(server: RealServer): number {
-  const ip = server.family === 6 ? ipv6.HEADER_LEN : ipv4.HEADER_LEN;
-  if (server.tunnel === TUNNEL_NUMBER.gue) return ip + udp.HEADER_LEN + GUE_HEADER;
-  if (server.tunnel === TUNNEL_NUMBER.gre)
-    return ip + GRE_HEADER + (server.spec.tunnel.checksum === "none" ? 0 : 4);
-  return ip;
+  const ip = OUTER_LEN[server.family];
+  if (server.tunnel === TUNNEL_NUMBER.gue) return ip + udp.HEADER_LEN + gue.HEADER_LEN;
+  return server.tunnel === TUNNEL_NUMBER.gre ? ip + gre.lengthFor(greFlags(server)) : ip;
 }
+
+const greFlags = (server: RealServer): number =>
+  server.spec.tunnel.checksum === "none" ? 0 : gre.FLAG.checksum;
 
 /**
  * Puts the outer headers before the packet.
@@ -41,14 +42,18 @@ export function encapsulate(p: Packet, flow: Flow, server: RealServer, source: W
   const hopLimit = v.getUint8(flow.at + (flow.family === 4 ? ipv4.AT.ttl : ipv6.AT.hopLimit));
   const dont = copyDf && flow.family === 4 && ipv4.dontFragment(v, flow.at);
   const start = p.at - overhead(server);
-  const payload = start + (family === 6 ? ipv6.HEADER_LEN : ipv4.HEADER_LEN);
-  const protocol =
-    server.tunnel === TUNNEL_NUMBER.gue ? 17 : server.tunnel === TUNNEL_NUMBER.gre ? 47 : INNER[flow.family];
+  const payload = start + OUTER_LEN[family];
+  const protocol = outerProtocol(server, flow.family);
   if (family === 4) outer4(v, start, p.end, tos, hopLimit, protocol, dont, source, server.words);
   else outer6(v, start, p.end, tos, hopLimit, protocol, source, server.words);
-  if (server.tunnel === TUNNEL_NUMBER.gre) gre(v, payload, p.end, flow.family, server);
-  else if (server.tunnel === TUNNEL_NUMBER.gue) gue(v, start, payload, p.end, flow, server);
+  if (server.tunnel === TUNNEL_NUMBER.gre) greHeader(v, payload, p.end, flow.family, server);
+  else if (server.tunnel === TUNNEL_NUMBER.gue) gueHeader(v, start, payload, p.end, flow, server);
   p.at = start;
+}
+
+function outerProtocol(server: RealServer, inner: Family): number {
+  if (server.tunnel === TUNNEL_NUMBER.gue) return ipv4.PROTOCOL.udp;
+  return server.tunnel === TUNNEL_NUMBER.gre ? ipv4.PROTOCOL.gre : protocolFor(inner);
 }
 
 /** The inner class, but "congestion experienced" is not copied outside (RFC 6040 compatibility mode of the kernel). */
@@ -98,30 +103,27 @@ function outer6(
   writeWords(6, v, at + ipv6.AT.dst, target);
 }
 
-function gre(v: DataView, at: number, end: number, inner: Family, server: RealServer): void {
-  const summed = server.spec.tunnel.checksum !== "none";
-  v.setUint16(at, summed ? 0x8000 : 0);
-  v.setUint16(at + 2, ETHERTYPE[inner]);
-  if (!summed) return;
-  v.setUint32(at + 4, 0);
-  v.setUint16(at + 4, checksum.checksum(v, at, end - at));
+function greHeader(v: DataView, at: number, end: number, inner: Family, server: RealServer): void {
+  const flags = greFlags(server);
+  v.setUint16(at + gre.AT.flags, flags);
+  v.setUint16(at + gre.AT.protocol, inner === 6 ? ETHERTYPE.ipv6 : ETHERTYPE.ipv4);
+  if (flags === 0) return;
+  v.setUint32(at + gre.AT.checksum, 0);
+  gre.setChecksum(v, at, end);
 }
 
-function gue(v: DataView, ip: number, at: number, end: number, flow: Flow, server: RealServer): void {
+function gueHeader(v: DataView, ip: number, at: number, end: number, flow: Flow, server: RealServer): void {
+  const length = end - at;
   v.setUint16(at + udp.AT.srcPort, flowPort(flow));
   v.setUint16(at + udp.AT.dstPort, server.spec.tunnel.port);
-  v.setUint16(at + udp.AT.length, end - at);
+  v.setUint16(at + udp.AT.length, length);
   v.setUint16(at + udp.AT.checksum, 0);
   // Version 0, no control, no options; then what is inside, then flags. Received packets have finished checksums, so
   // "remcsum" has nothing to put off and is the same as "csum".
-  v.setUint32(at + udp.HEADER_LEN, INNER[flow.family] << 16);
+  v.setUint32(at + udp.HEADER_LEN, protocolFor(flow.family) << 16);
   if (server.spec.tunnel.checksum === "none") return;
-  const length = end - at;
-  udp.setChecksum(
-    v,
-    at,
-    server.family === 4 ? checksum.pseudo4(v, ip, 17, length) : checksum.pseudo6(v, ip, 17, length),
-  );
+  const pseudo = server.family === 4 ? pseudo4 : pseudo6;
+  udp.setChecksum(v, at, pseudo(v, ip, ipv4.PROTOCOL.udp, length));
 }
 
 /** One source port a flow, so that receivers spread the tunnel over their queues. */

@@ -29,10 +29,12 @@ export function commandOf(ask: Ask): string {
 
 /** Makes one request on a host. */
 export async function request(network: Network, host: string, ask: Ask): Promise<Answer> {
-  const patient = ask.kind === "http" ? commandOf(ask).replace("curl -s", `curl -m ${PATIENCE_S} -S -s`) : commandOf(ask);
+  const patient =
+    ask.kind === "http" ? commandOf(ask).replace("curl -s", `curl -m ${PATIENCE_S} -S -s`) : commandOf(ask);
   const { status, stdout, stderr } = await network.shell(host, patient);
   const text = stdout.trim();
-  if (status !== 0 || text === "") return { text: `no answer: ${stderr.trim() || `status ${status}`}`, server: "" };
+  if (status !== 0 || text === "")
+    return { text: `no answer: ${stderr.trim() || `status ${status}`}`, server: "" };
   return { text, server: text.split(" ")[0]! };
 }
 

@@ -2,13 +2,14 @@
  * A captured packet in words: what the trace shows of it at each interface.
  * @module
  */
-import { PROTOCOL as IP } from "../../wire/ipv4.ts";
+
 import * as address from "../../wire/address.ts";
 import * as ethernet from "../../wire/ethernet.ts";
 import * as gre from "../../wire/gre.ts";
 import * as gue from "../../wire/gue.ts";
 import * as ipip from "../../wire/ipip.ts";
 import * as ipv4 from "../../wire/ipv4.ts";
+import { PROTOCOL as IP } from "../../wire/ipv4.ts";
 import * as ipv6 from "../../wire/ipv6.ts";
 import * as pcap from "../../wire/pcap.ts";
 import * as tcp from "../../wire/tcp.ts";
@@ -104,7 +105,8 @@ function innermost(v: DataView, at: number, end: number, outer: string[]): Inner
   const ip = ipHeader(v, at, end);
   if (ip === undefined) return undefined;
   const bracket = (text: string) => (ip.family === 6 ? `[${text}]` : text);
-  const tunnel = (name: string, from: number) => innermost(v, from, ip.end, [...outer, `${name} ${ip.from} → ${ip.to}`]);
+  const tunnel = (name: string, from: number) =>
+    innermost(v, from, ip.end, [...outer, `${name} ${ip.from} → ${ip.to}`]);
 
   if (ip.protocol === IP.ipip || ip.protocol === IP.ipv6) return tunnel("ipip", ip.payload);
   if (ip.protocol === IP.gre && gre.valid(v, ip.payload, ip.end)) {

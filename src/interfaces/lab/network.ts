@@ -14,6 +14,15 @@ import type { Lab, Nic } from "./lab.ts";
 /** Where iproute2 keeps named namespaces. */
 const NETNS_DIR = "/var/run/netns";
 
+/** IPv4 switches of interfaces that decide whether a tutorial works, at the kernel's defaults. */
+const NEUTRAL = ["all", "default"]
+  .flatMap((device) =>
+    ["rp_filter", "arp_ignore", "arp_announce", "arp_filter"].map(
+      (name) => `net.ipv4.conf.${device}.${name}=0`,
+    ),
+  )
+  .join(" ");
+
 /** How a command ended. */
 export interface Outcome {
   readonly status: number;
@@ -22,12 +31,21 @@ export interface Outcome {
 }
 
 /** Runs a program to its end; never rejects. */
-export function execute(file: string, args: readonly string[], options: { input?: string } = {}): Promise<Outcome> {
+export function execute(
+  file: string,
+  args: readonly string[],
+  options: { input?: string } = {},
+): Promise<Outcome> {
   return new Promise((resolve) => {
-    const child = execFile(file, args, { maxBuffer: 64 << 20, env: labEnvironment() }, (error, stdout, stderr) => {
-      const status = error === null ? 0 : typeof error.code === "number" ? error.code : 127;
-      resolve({ status, stdout, stderr: stderr || (status === 127 && error ? error.message : "") });
-    });
+    const child = execFile(
+      file,
+      args,
+      { maxBuffer: 64 << 20, env: labEnvironment() },
+      (error, stdout, stderr) => {
+        const status = error === null ? 0 : typeof error.code === "number" ? error.code : 127;
+        resolve({ status, stdout, stderr: stderr || (status === 127 && error ? error.message : "") });
+      },
+    );
     child.stdin?.on("error", () => {}); // the program may end before it read all
     child.stdin?.end(options.input ?? "");
   });
@@ -76,7 +94,9 @@ export async function removeNamespaces(names: readonly string[]): Promise<number
   }
   signal(left, "SIGKILL");
   if (names.length > 0) {
-    await execute("ip", ["-force", "-batch", "-"], { input: names.map((name) => `netns del ${name}\n`).join("") });
+    await execute("ip", ["-force", "-batch", "-"], {
+      input: names.map((name) => `netns del ${name}\n`).join(""),
+    });
   }
   return names.length;
 }
@@ -143,8 +163,20 @@ export class Network {
         inside.get(host)!.push(`link set ${nic.device} up`);
       }
     }
-    await this.#batch([], machine);
+    const isNetns = (line: string) => line.startsWith("netns ");
+    await this.#batch([], machine.filter(isNetns));
+    await Promise.all([...inside.keys()].map((host) => this.#neutral(host)));
+    await this.#batch(
+      [],
+      machine.filter((line) => !isNetns(line)),
+    );
     await Promise.all([...inside].map(([host, lines]) => this.#batch(["-n", this.namespace(host)], lines)));
+  }
+
+  /** New namespaces inherit this machine's IPv4 switches; a tutorial starts from the kernel's defaults. */
+  async #neutral(host: string): Promise<void> {
+    const done = await this.shell(host, `sysctl -qw net.ipv4.ip_forward=0 ${NEUTRAL}`);
+    if (done.status !== 0) throw new Error(`the network could not be built: ${done.stderr.trim()}`);
   }
 
   async #batch(options: readonly string[], lines: readonly string[]): Promise<void> {
@@ -159,7 +191,10 @@ export class Network {
 
   /** Starts a program on a host; it ends with the lab at the latest. */
   spawn(host: string, argv: readonly string[], options: SpawnOptions = {}): ChildProcess {
-    return spawn("ip", ["netns", "exec", this.namespace(host), ...argv], { env: labEnvironment(), ...options });
+    return spawn("ip", ["netns", "exec", this.namespace(host), ...argv], {
+      env: labEnvironment(),
+      ...options,
+    });
   }
 
   /** Ends everything that runs in the lab and removes its machines. */

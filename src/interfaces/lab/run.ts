@@ -2,11 +2,12 @@
  * The life of a lab: build, serve, tell, and remove whatever happens, also when interrupted.
  * @module
  */
-import { LABS } from "./labs/index.ts";
+
 import type { Lab } from "./lab.ts";
+import { LABS } from "./labs/index.ts";
 import { Network, namespacesOf, removeNamespaces } from "./network.ts";
 import { startServers } from "./servers.ts";
-import { introduce, type Print, tell, tellTrace, type TraceDepth } from "./tell.ts";
+import { introduce, type Print, type TraceDepth, tell, tellTrace } from "./tell.ts";
 
 export interface LabOptions {
   /** First part of the namespaces' names, so that several runs can live beside each other. */
@@ -65,7 +66,9 @@ export async function runLab(lab: Lab, options: LabOptions, print: Print): Promi
     else {
       await remove();
       print("");
-      print("Everything is removed. Options: --trace shows the packets at every interface, --keep leaves the lab up.");
+      print(
+        "Everything is removed. Options: --trace shows the packets at every interface, --keep leaves the lab up.",
+      );
     }
     return unanswered > 0 ? 1 : 0;
   } catch (error) {

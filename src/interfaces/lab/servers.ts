@@ -45,7 +45,9 @@ export async function serve(options: ServerOptions): Promise<void> {
   if (options.udp !== undefined) {
     const { createSocket } = await import("node:dgram");
     const socket = createSocket({ type: "udp6", ipv6Only: false });
-    socket.on("message", (_, from) => socket.send(answerText(options, from.address), from.port, from.address));
+    socket.on("message", (_, from) =>
+      socket.send(answerText(options, from.address), from.port, from.address),
+    );
     socket.bind(options.udp);
     await once(socket, "listening");
   }
@@ -53,10 +55,12 @@ export async function serve(options: ServerOptions): Promise<void> {
 
 /** A self-signed certificate for a name, as a tutorial makes it. */
 async function certificate(name: string): Promise<{ cert: string; key: string }> {
-  const request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -keyout - -out -";
+  const request =
+    "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -keyout - -out -";
   const made = await execute("openssl", [...request.split(" "), "-subj", `/CN=${name}`]);
   if (made.status !== 0) throw new Error(`openssl could not make a certificate: ${made.stderr.trim()}`);
-  const block = (kind: string) => new RegExp(`-----BEGIN ${kind}-----[^]*?-----END ${kind}-----`).exec(made.stdout);
+  const block = (kind: string) =>
+    new RegExp(`-----BEGIN ${kind}-----[^]*?-----END ${kind}-----`).exec(made.stdout);
   return { cert: block("CERTIFICATE")![0], key: block("PRIVATE KEY")![0] };
 }
 

@@ -20,7 +20,8 @@ function fold(text: string, width = 96): string[] {
   const lines: string[] = [];
   for (const word of text.split(" ")) {
     const last = lines.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`;
+    if (last !== undefined && last.length + 1 + word.length <= width)
+      lines[lines.length - 1] = `${last} ${word}`;
     else lines.push(word);
   }
   return lines;
@@ -36,9 +37,16 @@ export function introduce(lab: Lab, print: Print): void {
 }
 
 /** The prompt of a command that someone types on a host. */
-const prompt = (host: string, command: string, root = true): string => `${host}${root ? "#" : "$"} ${command}`;
+const prompt = (host: string, command: string, root = true): string =>
+  `${host}${root ? "#" : "$"} ${command}`;
 
-async function askTimes(network: Network, host: string, ask: Ask, times: number, print: Print): Promise<Answer[]> {
+async function askTimes(
+  network: Network,
+  host: string,
+  ask: Ask,
+  times: number,
+  print: Print,
+): Promise<Answer[]> {
   print(`${prompt(host, commandOf(ask), false)}${times > 1 ? `   (${times} times)` : ""}`);
   const answers: Answer[] = [];
   for (let time = 0; time < times; time++) {

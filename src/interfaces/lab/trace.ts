@@ -22,7 +22,11 @@ async function places(network: Network): Promise<Place[]> {
       const { status, stdout } = await network.shell(on, `cat /sys/class/net/${device}/address`);
       if (status !== 0) return undefined;
       const mac = stdout.trim();
-      return { host: on, device, mac: /^(?!00:00:00:00:00:00)([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(mac) ? mac : undefined };
+      return {
+        host: on,
+        device,
+        mac: /^(?!00:00:00:00:00:00)([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(mac) ? mac : undefined,
+      };
     }),
   );
   return found.filter((place) => place !== undefined);
@@ -37,7 +41,9 @@ interface Capture {
 /** Starts a capture and resolves when it listens. */
 async function capture(network: Network, place: Place): Promise<Capture> {
   const options = ["-i", place.device, "-U", "-s", "0", "--immediate-mode", "--time-stamp-precision=nano"];
-  const child = network.spawn(place.host, ["tcpdump", ...options, "-w", "-"], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = network.spawn(place.host, ["tcpdump", ...options, "-w", "-"], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const chunks: Buffer[] = [];
   child.stdout!.on("data", (chunk: Buffer) => chunks.push(chunk));
   await new Promise<void>((resolve, reject) => {
@@ -53,7 +59,10 @@ async function capture(network: Network, place: Place): Promise<Capture> {
 }
 
 /** Runs `action` while every interface of the lab is listened at. */
-export async function traced<T>(network: Network, action: () => Promise<T>): Promise<{ result: T; hops: Hop[] }> {
+export async function traced<T>(
+  network: Network,
+  action: () => Promise<T>,
+): Promise<{ result: T; hops: Hop[] }> {
   const started = await Promise.allSettled((await places(network)).map((place) => capture(network, place)));
   const captures = started.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
   try {

@@ -30,7 +30,11 @@ export type Command =
   | { readonly kind: "help" | "version" | "flush" }
   | { readonly kind: "add-service" | "edit-service"; readonly spec: ServiceSpec }
   | { readonly kind: "delete-service"; readonly service: ServiceId }
-  | { readonly kind: "add-server" | "edit-server"; readonly service: ServiceId; readonly spec: DestinationSpec }
+  | {
+      readonly kind: "add-server" | "edit-server";
+      readonly service: ServiceId;
+      readonly spec: DestinationSpec;
+    }
   | { readonly kind: "delete-server"; readonly service: ServiceId; readonly destination: DestinationId }
   | ListCommand
   | { readonly kind: "zero"; readonly service: ServiceId | undefined }

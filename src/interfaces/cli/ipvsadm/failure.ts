@@ -26,9 +26,20 @@ export type Reason =
   | { readonly kind: "no-command"; readonly word: string | undefined }
   | { readonly kind: "no-restore-inside" }
   | { readonly kind: "second-command"; readonly word: string; readonly first: CommandName }
-  | { readonly kind: "number"; readonly option: string; readonly word: string; readonly low: number; readonly high: number }
+  | {
+      readonly kind: "number";
+      readonly option: string;
+      readonly word: string;
+      readonly low: number;
+      readonly high: number;
+    }
   | { readonly kind: "address"; readonly option: string; readonly word: string; readonly fault: AddressFault }
-  | { readonly kind: "choice"; readonly option: string; readonly word: string; readonly choices: readonly string[] }
+  | {
+      readonly kind: "choice";
+      readonly option: string;
+      readonly word: string;
+      readonly choices: readonly string[];
+    }
   | { readonly kind: "mask"; readonly word: string; readonly family: 4 | 6 }
   | { readonly kind: "multicast"; readonly word: string; readonly family: 4 | 6 }
   | { readonly kind: "flag"; readonly word: string; readonly scheduler: string }

@@ -12,7 +12,8 @@ const commands = (): string[] => readdirSync(join(import.meta.dirname, "bin"));
 const target = (name: string): string => join(import.meta.dirname, `${name}.cjs`);
 
 const isOurs = (path: string, name: string): boolean =>
-  lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true && readlinkSync(path) === target(name);
+  lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true &&
+  readlinkSync(path) === target(name);
 
 /** Links every command into PREFIX/sbin; leaves alone what it did not make. */
 export function install(prefix: string): number {

@@ -18,17 +18,20 @@ function list(): number {
   const width = Math.max(...LABS.map((lab) => lab.name.length));
   for (const lab of LABS) print(`${lab.name.padEnd(width)}  ${lab.title}`);
   print("");
-  print("lvsd lab NAME runs one, with --trace its packets are shown at every interface, with --keep it stays up.");
+  print(
+    "lvsd lab NAME runs one, with --trace its packets are shown at every interface, with --keep it stays up.",
+  );
   return 0;
 }
 
-/** Without root there are no network namespaces; says so, and what can be read all the same. */
-function needRoot(): void {
-  if (process.getuid!() === 0) return;
-  throw new Error(
-    "labs make network namespaces, which needs root (or a user namespace: unshare -Urnm --map-root-user); " +
-      '"lvsd lab" lists the labs, docs/ shows what each prints',
-  );
+/** What can be done about missing root: everything but a lab that stays. */
+async function withoutRoot(keep: boolean): Promise<number> {
+  if (keep)
+    throw new Error(
+      "--keep needs root: without it the lab lives in a user namespace that ends with this command",
+    );
+  const { runInUserNamespace } = await import("../../lab/unprivileged.ts");
+  return runInUserNamespace(process.argv.slice(1));
 }
 
 /** Runs a lab, or lists them. */
@@ -41,14 +44,14 @@ export async function lab(name: string | undefined, options: Options): Promise<n
   if (options.trace !== undefined && options.trace !== true && options.trace !== "all") {
     throw new Error(`--trace ${options.trace}: the depth is nothing or "all"`);
   }
-  needRoot();
+  if (process.getuid!() !== 0) return withoutRoot(options.keep === true);
   const trace = options.trace === undefined ? undefined : options.trace === "all" ? "all" : "telling";
   return runLab(wanted, { prefix: options.prefix, keep: options.keep === true, trace }, print);
 }
 
 /** Removes all labs of a prefix. */
 export async function down(prefix: string): Promise<number> {
-  needRoot();
+  if (process.getuid!() !== 0) throw new Error("labs that stay belong to root; only root can remove them");
   const names = await downLabs(prefix);
   print(names.length === 0 ? "No lab is up." : `Removed ${names.length} namespaces: ${names.join(" ")}`);
   return 0;

@@ -7,25 +7,31 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 /** Reads a port number. */
 function port(text: string): number {
   const number = Number(text);
-  if (!/^\d+$/.test(text) || number < 1 || number > 65535) throw new InvalidArgumentError("A port is 1..65535.");
+  if (!/^\d+$/.test(text) || number < 1 || number > 65535)
+    throw new InvalidArgumentError("A port is 1..65535.");
   return number;
 }
 
 /** A first part for namespace names: short, and nothing that a path or a shell would take otherwise. */
 function prefix(text: string): string {
-  if (!/^[a-z][a-z0-9]{0,15}$/.test(text)) throw new InvalidArgumentError("A prefix is a-z and 0-9, at most 16.");
+  if (!/^[a-z][a-z0-9]{0,15}$/.test(text))
+    throw new InvalidArgumentError("A prefix is a-z and 0-9, at most 16.");
   return text;
 }
 
 function labCommand(done: (status: number) => void): Command {
-  const prefixOption = new Option("--prefix <word>", "first part of the namespaces' names").argParser(prefix).default("lvsd");
+  const prefixOption = new Option("--prefix <word>", "first part of the namespaces' names")
+    .argParser(prefix)
+    .default("lvsd");
   const lab = new Command("lab")
     .description("build a tutorial's network here, run its commands, send requests and show who answered")
     .argument("[name]", "the lab; without it, the list")
-    .option("--trace [depth]", "show one request's packets at every interface; \"all\" leaves none out")
+    .option("--trace [depth]", 'show one request\'s packets at every interface; "all" leaves none out')
     .option("--keep", "leave the network up and say how to enter its hosts")
     .addOption(prefixOption)
-    .action(async (name: string | undefined, options) => done(await (await import("./lab.ts")).lab(name, options)));
+    .action(async (name: string | undefined, options) =>
+      done(await (await import("./lab.ts")).lab(name, options)),
+    );
   lab
     .command("down")
     .description("remove every lab, also what a crash left")
@@ -49,7 +55,9 @@ function engineCommand(done: (status: number) => void): Command {
     .argument("<vip>", "the address")
     .argument("<interface>", "where to answer")
     .option("--undo", "stop answering")
-    .action(async (vip, device, options) => done(await (await import("./engine.ts")).announce(vip, device, options)));
+    .action(async (vip, device, options) =>
+      done(await (await import("./engine.ts")).announce(vip, device, options)),
+    );
   return engine;
 }
 
@@ -75,7 +83,9 @@ function realserverCommand(done: (status: number) => void): Command {
 
 function program(done: (status: number) => void): Command {
   const lvsd = new Command("lvsd")
-    .description("Linux Virtual Server as one program: labs, planes, settings, real servers. Rules are made by ipvsadm.")
+    .description(
+      "Linux Virtual Server as one program: labs, planes, settings, real servers. Rules are made by ipvsadm.",
+    )
     .exitOverride()
     .showHelpAfterError("(--help lists the words)");
   lvsd.addCommand(labCommand(done));

@@ -8,7 +8,8 @@ import type { TunnelType } from "../../../control/realserver/tunnel-end.ts";
 const tell = (command: string): void => void process.stdout.write(`  ${command}\n`);
 
 function check(vip: string): void {
-  if (isIP(vip) === 0) throw new Error(`"${vip}" is no IP address; expected is a VIP such as 192.0.2.80 or 2001:db8::80`);
+  if (isIP(vip) === 0)
+    throw new Error(`"${vip}" is no IP address; expected is a VIP such as 192.0.2.80 or 2001:db8::80`);
   if (process.getuid!() !== 0) throw new Error("addresses and sysctls of this host are changed only by root");
 }
 

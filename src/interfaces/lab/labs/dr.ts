@@ -16,7 +16,10 @@ export const dr: Lab = {
   networks: [LAN],
   hosts: [client("client", 10), director, server(1, { http: 80 }), server(2, { http: 80 })],
   steps: [
-    title("The hosts", "The VIP lies on lo of every real server, and the kernel is told not to answer ARP for it."),
+    title(
+      "The hosts",
+      "The VIP lies on lo of every real server, and the kernel is told not to answer ARP for it.",
+    ),
     ...silentVip("rs1"),
     ...silentVip("rs2"),
     ...directorVip,

@@ -15,7 +15,12 @@ export const fwmark: Lab = {
     "Direct routing cannot map ports, so HTTP and HTTPS would be two services. The firewall marks the packets for both " +
     "ports with 9, and one service takes whatever bears that mark.",
   networks: [LAN],
-  hosts: [client("client", 10), director, server(1, { http: 80, https: 443 }), server(2, { http: 80, https: 443 })],
+  hosts: [
+    client("client", 10),
+    director,
+    server(1, { http: 80, https: 443 }),
+    server(2, { http: 80, https: 443 }),
+  ],
   steps: [
     title("The hosts"),
     ...silentVip("rs1"),

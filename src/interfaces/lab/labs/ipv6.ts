@@ -16,7 +16,8 @@ const server = (number: number): LabHost => ({
 export const ipv6: Lab = {
   name: "ipv6",
   title: "IPv6: NAT with addresses of the other family",
-  about: "The same commands with addresses in brackets. The real servers' default route leads through the director.",
+  about:
+    "The same commands with addresses in brackets. The real servers' default route leads through the director.",
   networks: [
     { name: "wan", cidr: "2001:db8:1::/64" },
     { name: "lan", cidr: "2001:db8:2::/64" },

@@ -8,7 +8,9 @@ import { type LabHost, run, type Step } from "../lab.ts";
 export const VIP = "192.168.80.200";
 export const LAN = { name: "lan", cidr: "192.168.80.0/24" };
 
-const onLan = (number: number) => [{ device: "eth0", network: "lan", addresses: [`192.168.80.${number}/24`] }];
+const onLan = (number: number) => [
+  { device: "eth0", network: "lan", addresses: [`192.168.80.${number}/24`] },
+];
 
 export const client = (name: string, number: number): LabHost => ({ name, nics: onLan(number) });
 export const director: LabHost = { name: "director", nics: onLan(101), note: `VIP ${VIP}` };

@@ -49,7 +49,9 @@ export const tun: Lab = {
     title("The hosts"),
     ...run("router", "sysctl -w net.ipv4.ip_forward=1"),
     ...run("rs2", "ip route add default via 172.18.42.1"),
-    ...["client", "director", "rs1"].flatMap((host) => run(host, "ip route add 172.18.0.0/16 via 172.17.42.1")),
+    ...["client", "director", "rs1"].flatMap((host) =>
+      run(host, "ip route add 172.18.0.0/16 via 172.17.42.1"),
+    ),
     ...run("director", `ip addr add ${VIP}/32 dev eth0`),
     title(
       "The tunnel's end on the real servers",
@@ -58,7 +60,11 @@ export const tun: Lab = {
     ...run("rs1", `lvsd realserver tun ${VIP}`),
     ...run("rs2", `lvsd realserver tun ${VIP}`),
     title("The rules"),
-    ...run("director", `ipvsadm -A -t ${VIP}:80 -s rr`, ...SERVERS.map((rip) => `ipvsadm -a -t ${VIP}:80 -r ${rip} -i`)),
+    ...run(
+      "director",
+      `ipvsadm -A -t ${VIP}:80 -s rr`,
+      ...SERVERS.map((rip) => `ipvsadm -a -t ${VIP}:80 -r ${rip} -i`),
+    ),
     title("Requests"),
     ask("client", site, 6),
     ...run("director", "ipvsadm -ln", "ipvsadm -lnc"),
