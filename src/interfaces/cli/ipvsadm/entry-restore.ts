@@ -1,0 +1,4 @@
+import { runProcess } from "./process.ts";
+import { restore } from "./wrappers.ts";
+
+void runProcess(restore, "ipvsadm-restore");

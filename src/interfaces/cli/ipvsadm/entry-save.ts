@@ -1,0 +1,4 @@
+import { runProcess } from "./process.ts";
+import { save } from "./wrappers.ts";
+
+void runProcess(save, "ipvsadm-save");
