@@ -28,6 +28,7 @@ export interface Stage {
   sysctl(name: string, value: string): void;
   wait(ms: number): Promise<void>;
   mark(mark: number, protocol: string, address: string, port: number): void;
+  marklocal(mark: number): void;
   mtu(side: Side, mtu: number): void;
   address(cidr: string): void;
   localnet(cidr: string): void;
@@ -110,6 +111,9 @@ async function play1(step: Step, stage: Stage): Promise<string[]> {
     }
     case "mark":
       stage.mark(step.mark, step.protocol, step.address, step.port);
+      return [];
+    case "marklocal":
+      stage.marklocal(step.mark);
       return [];
     case "mtu":
       stage.mtu(step.side, step.mtu);

@@ -19,7 +19,7 @@
  *   of a `<` line says by which of them it is expected.
  * - `=== given` holds steps that come before every scenario below it.
  * - `sysctl NAME=VALUE` (below net.ipv4.vs unless it has a dot), `wait 2s`, `mark 5 tcp VIP:80` (firewall mark of what arrives
- *   for that), `mtu server 1400`, `address 10.1.0.50/32` and `localnet 10.50.0.0/24` (addresses the director calls its own).
+ *   for that), `marklocal 5` (a policy route that takes packets of that mark for the director itself), `mtu server 1400`, `address 10.1.0.50/32` and `localnet 10.50.0.0/24` (addresses the director calls its own).
  * - Tags: `{quick}`, `{engine}`, `{model-only: reason}`, `{kernel-only: reason}`.
  * @module
  */
@@ -57,6 +57,7 @@ export type Step = { readonly line: number } & (
       readonly port: number;
     }
   | { readonly kind: "mtu"; readonly side: Side; readonly mtu: number }
+  | { readonly kind: "marklocal"; readonly mark: number }
   | { readonly kind: "address" | "localnet"; readonly cidr: string }
 );
 
@@ -166,6 +167,7 @@ function stepOf([first, ...rest]: Line[]): Step {
     const [address, port] = bracketed ? [bracketed[1], bracketed[2]] : [match![1], match![2]];
     return { kind: "mark", line, mark: Number(args[0]), protocol: args[1], address, port: Number(port ?? 0) };
   }
+  if (word === "marklocal") return { kind: "marklocal", line, mark: Number(args[0]) };
   if (word === "mtu") return { kind: "mtu", line, side: args[0] as Side, mtu: Number(args[1]) };
   if (word === "address" || word === "localnet") return { kind: word, line, cidr: args[0] };
   throw new Error(`"${text}" is not a step`);
@@ -222,3 +224,9 @@ export function parseScenarios(topic: string, text: string): Scenario[] {
   }
   return scenarios;
 }
+
+/** Whether packets of the director's own stack matter to a scenario. */
+export const usesLocal = (scenario: Scenario): boolean =>
+  scenario.steps.some(
+    (step) => step.kind === "packet" && (step.side === "local" || step.outputs.some((o) => o.side === "local")),
+  );

@@ -183,6 +183,11 @@ export class TunStage implements Stage {
     ]);
   }
 
+  marklocal(mark: number): void {
+    must("ip", ["rule", "add", "fwmark", String(mark), "lookup", "100"]);
+    must("ip", ["route", "add", "local", "default", "dev", "lo", "table", "100"]);
+  }
+
   mtu(side: Side, mtu: number): void {
     must("ip", ["link", "set", "dev", DEVICE[side], "mtu", String(mtu)]);
   }

@@ -8,7 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
-const root = join(import.meta.dirname, "../..");
+/** Where the built commands are; tests and benchmarks run in the project's folder. */
+const bin = join(process.cwd(), "dist/bin");
 const HOSTS = ["client", "director", "server1", "server2", "switch"] as const;
 export type HostName = (typeof HOSTS)[number];
 
@@ -60,7 +61,7 @@ export class EngineNetwork {
         ...env,
         LVSD_RUN_DIR: this.runDirectory,
         LVSD_PLANE: "engine",
-        PATH: `${root}/dist/bin:${process.env["PATH"]}`,
+        PATH: `${bin}:${process.env["PATH"]}`,
       },
       timeout: 30_000,
       maxBuffer: 64 << 20,
@@ -90,6 +91,8 @@ export class EngineNetwork {
     for (const host of HOSTS) {
       execFileSync("ip", ["netns", "add", this.name(host)]);
       this.ip(host, "link set lo up");
+      // Link-local addresses are usable at once: nobody else has them.
+      await this.run(host, "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0");
     }
     this.ip("switch", "link add br0 type bridge");
     this.ip("switch", "link set br0 up");

@@ -37,6 +37,7 @@ export const stable = (text: string): string =>
     .replace(/(?<=[\d:a-f\]]):(?!5300\b)(\d{4,5})\b(?=\s)/g, ":PORT")
     .replace(/\b\d\d:\d\d(?= )/g, "MM:SS")
     .replace(/ +\d+ µs/g, " N µs")
+    .replace(/\b(REACHABLE|STALE|DELAY|PROBE)\b/g, "LIVE")
     .replace(/^\d+ more packets/gm, "N more packets")
     .replace(/ +$/gm, "")
     .replace(/ {2,}/g, "  ")

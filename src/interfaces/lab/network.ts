@@ -5,8 +5,8 @@
  * their namespaces and never appear on the machine itself; what a lab does to the machine ends with its namespaces.
  * @module
  */
-import { type ChildProcess, execFile, type SpawnOptions, spawn } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
+import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Lab, Nic } from "./lab.ts";
@@ -23,6 +23,9 @@ const NEUTRAL = ["all", "default"]
   )
   .join(" ");
 
+/** Where engines and decapsulators keep files, named by the inode of their namespace. */
+const RUN_DIR = "/run/lvsd";
+
 /** How a command ended. */
 export interface Outcome {
   readonly status: number;
@@ -30,24 +33,28 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs a program to its end; never rejects. */
+/**
+ * Runs a program to its end; never rejects. It has a session of its own: Ctrl-C reaches this process only, which then removes
+ * the lab and everything in it, undisturbed by a second Ctrl-C.
+ */
 export function execute(
   file: string,
   args: readonly string[],
   options: { input?: string } = {},
 ): Promise<Outcome> {
   return new Promise((resolve) => {
-    const child = execFile(
-      file,
-      args,
-      { maxBuffer: 64 << 20, env: labEnvironment() },
-      (error, stdout, stderr) => {
-        const status = error === null ? 0 : typeof error.code === "number" ? error.code : 127;
-        resolve({ status, stdout, stderr: stderr || (status === 127 && error ? error.message : "") });
-      },
-    );
-    child.stdin?.on("error", () => {}); // the program may end before it read all
-    child.stdin?.end(options.input ?? "");
+    const child = spawn(file, args, { env: labEnvironment(), detached: true, stdio: "pipe" });
+    let [stdout, stderr] = ["", ""];
+    child.stdout.setEncoding("utf8").on("data", (text) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding("utf8").on("data", (text) => {
+      stderr += text;
+    });
+    child.once("error", (error) => resolve({ status: 127, stdout, stderr: error.message }));
+    child.once("close", (code) => resolve({ status: code ?? 128, stdout, stderr }));
+    child.stdin.on("error", () => {}); // the program may end before it read all
+    child.stdin.end(options.input ?? "");
   });
 }
 
@@ -67,8 +74,21 @@ export function namespacesOf(prefix: string): string[] {
   return readdirSync(NETNS_DIR).filter((name) => name.startsWith(`${prefix}-`));
 }
 
+/** The inodes that name the namespaces' files in /run. */
+function inodesOf(names: readonly string[]): number[] {
+  return names.flatMap((name) => statSync(join(NETNS_DIR, name), { throwIfNoEntry: false })?.ino ?? []);
+}
+
+/** Removes what processes of deleted namespaces left in /run: logs, locks. */
+function removeFiles(inodes: readonly number[]): void {
+  if (!existsSync(RUN_DIR)) return;
+  for (const file of readdirSync(RUN_DIR)) {
+    if (inodes.some((inode) => file.includes(`-${inode}.`))) rmSync(join(RUN_DIR, file), { force: true });
+  }
+}
+
 /**
- * Ends every process in the namespaces and deletes them.
+ * Ends every process in the namespaces and deletes them, with their files in /run.
  * @returns how many namespaces there were.
  */
 export async function removeNamespaces(names: readonly string[]): Promise<number> {
@@ -93,11 +113,13 @@ export async function removeNamespaces(names: readonly string[]): Promise<number
     left = await living();
   }
   signal(left, "SIGKILL");
+  const inodes = inodesOf(names);
   if (names.length > 0) {
     await execute("ip", ["-force", "-batch", "-"], {
       input: names.map((name) => `netns del ${name}\n`).join(""),
     });
   }
+  removeFiles(inodes);
   return names.length;
 }
 

@@ -27,11 +27,13 @@ const plain = (address: string | undefined): string => (address ?? "?").replace(
 export const answerText = (options: ServerOptions, client: string | undefined): string =>
   `${options.name} ${options.address} answers ${plain(client)}`;
 
-/** Listens on everything and resolves then; runs until the process ends. */
+/**
+ * Listens on everything and resolves then. Connections are kept open for the client to close, so that the director, which in
+ * DR and TUN sees the client's packets only, sees them end. Runs until the process ends.
+ */
 export async function serve(options: ServerOptions): Promise<void> {
   const answer = (request: IncomingMessage, response: ServerResponse) => {
     response.setHeader("Content-Type", "text/plain");
-    response.setHeader("Connection", "close");
     response.end(`${answerText(options, request.socket.remoteAddress)}\n`);
   };
   if (options.http !== undefined) {
@@ -91,7 +93,7 @@ export async function startServers(network: Network): Promise<void> {
       const tls = host.serves.https === undefined ? {} : { tls: await certificate(host.name) };
       const options: ServerOptions = { name: host.name, ...host.serves, ...tls };
       const argv = [process.execPath, `${commandsDir()}/lvsd.cjs`, "lab-server", JSON.stringify(options)];
-      const child = network.spawn(host.name, argv, { detached: true, stdio: ["ignore", "pipe", "pipe"] });
+      const child = network.spawn(host.name, argv, { stdio: ["ignore", "pipe", "pipe"] });
       await listening(child, host.name);
     }),
   );
