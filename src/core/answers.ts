@@ -25,6 +25,8 @@ const BURST = 50;
 /** Why an error is sent. */
 export type Reason = "port" | "host" | "ttl" | "big";
 
+const isZero = (w: Words): boolean => (w[0] | w[1] | w[2] | w[3]) === 0;
+
 /** Sends ICMP errors about packets. */
 export class Answers {
   private readonly packet = new Packet(2048);
@@ -54,8 +56,8 @@ export class Answers {
   ): void {
     const v = about.view;
     const family: Family = v.getUint8(at) >> 4 === 6 ? 6 : 4;
-    if (!this.allowed(v, at, end, family)) return;
     readWords(family, v, family === 4 ? at + ipv4.AT.src : at + ipv6.AT.src, this.to);
+    if (!this.allowed(v, at, end, family)) return;
     if (source) this.from.set(source);
     else readWords(family, v, family === 4 ? at + ipv4.AT.dst : at + ipv6.AT.dst, this.from);
     if (family === 4) this.send4(about, at, end, reason, mtu, exact);
@@ -88,7 +90,7 @@ export class Answers {
       const l4 = at + ipv4.headerLen(v, at);
       if (ipv4.protocol(v, at) === PROTO.icmp && l4 < end && icmp.isError(v.getUint8(l4))) return false;
     } else {
-      if (v.getUint8(at + ipv6.AT.src) === 0xff) return false;
+      if (v.getUint8(at + ipv6.AT.src) === 0xff || isZero(this.to)) return false;
       const l4 = at + ipv6.HEADER_LEN;
       if (ipv6.nextHeader(v, at) === PROTO.icmpv6 && l4 < end && icmpv6.isError(v.getUint8(l4))) return false;
     }

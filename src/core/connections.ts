@@ -57,6 +57,8 @@ const TICK_MS = 100;
 const SLOTS = 8192;
 /** Provisional timeout of a new connection, ms. */
 export const NEW_TIMEOUT_MS = 3000;
+/** Longest timeout that is kept, ms: 49 days. */
+const MAX_TIMEOUT_MS = 0xffffffff;
 /** Timeout of a connection that was due while it still controlled others, ms. */
 export const KEPT_TIMEOUT_MS = 60_000;
 
@@ -234,7 +236,7 @@ export class ConnectionTable {
     return this.w[c * STRIDE + TIMEOUT] >>> 0;
   }
   setTimeoutMs(c: number, ms: number): void {
-    this.w[c * STRIDE + TIMEOUT] = ms;
+    this.w[c * STRIDE + TIMEOUT] = ms > MAX_TIMEOUT_MS ? MAX_TIMEOUT_MS : ms;
   }
   inPackets(c: number): number {
     return this.w[c * STRIDE + IN_PACKETS] >>> 0;
@@ -320,10 +322,9 @@ export class ConnectionTable {
     for (let i = 0; i < 4; i++) w[b + LOCAL + i] = local[i];
     w[b + PORTS2] = (w[b + PORTS2] & 0xffff0000) | port;
     this.localCount++;
+    // Growing the hash links every connection that has a local port, this one included.
     if (this.localCount > this.localHeads.length) this.rehashLocal(this.localHeads.length * 2);
-    const slot = this.localSlot(c);
-    w[b + LOCAL_NEXT] = this.localHeads[slot];
-    this.localHeads[slot] = c;
+    else this.linkLocal(c);
   }
 
   /** Gives the slot back. The caller has settled every count that the connection took part in. */
@@ -612,6 +613,12 @@ export class ConnectionTable {
     }
   }
 
+  private linkLocal(c: number): void {
+    const slot = this.localSlot(c);
+    this.w[c * STRIDE + LOCAL_NEXT] = this.localHeads[slot];
+    this.localHeads[slot] = c;
+  }
+
   private unlinkLocal(c: number): void {
     const slot = this.localSlot(c);
     const next = this.w[c * STRIDE + LOCAL_NEXT];
@@ -629,9 +636,25 @@ export class ConnectionTable {
   }
 
   private rehash(size: number): void {
+    const old = this.heads;
+    const w = this.w;
     this.heads = new Int32Array(size);
     this.mask = size - 1;
-    for (let c = 1; c < this.used; c++) if (this.w[c * STRIDE + FLAGS] & FLAG.hashed) this.link(c);
+    for (let c of old) {
+      // Oldest first, so that of equal keys the newest is found first again.
+      let reversed = 0;
+      while (c !== 0) {
+        const next = w[c * STRIDE + NEXT];
+        w[c * STRIDE + NEXT] = reversed;
+        reversed = c;
+        c = next;
+      }
+      while (reversed !== 0) {
+        const next = w[reversed * STRIDE + NEXT];
+        this.link(reversed);
+        reversed = next;
+      }
+    }
   }
 
   private rehashLocal(size: number): void {
@@ -639,9 +662,7 @@ export class ConnectionTable {
     this.localMask = size - 1;
     for (let c = 1; c < this.used; c++) {
       if (!(this.w[c * STRIDE + MARKS] & 1) || this.localPort(c) === 0) continue;
-      const slot = this.localSlot(c);
-      this.w[c * STRIDE + LOCAL_NEXT] = this.localHeads[slot];
-      this.localHeads[slot] = c;
+      this.linkLocal(c);
     }
   }
 

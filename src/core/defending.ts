@@ -59,10 +59,13 @@ export class Defence {
   }
 
   private expendable(c: number): boolean {
-    const { connections } = this.context;
+    const { connections, table } = this.context;
     if (connections.children(c) > 0) return false;
     const state = connections.state(c);
-    if (connections.flags(c) & FLAG.template) return (state & ASSURED) === 0;
+    if (connections.flags(c) & FLAG.template) {
+      if (table.server(connections.server(c))?.service.spec.onePacket) return this.idle(c);
+      return (state & ASSURED) === 0;
+    }
     const protocol = connections.protocol(c);
     if (protocol === PROTO.tcp) {
       if (state === TCP_STATE.SYN_RECV || state === TCP_STATE.SYNACK) return true;

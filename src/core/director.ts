@@ -66,8 +66,6 @@ export class Director implements Context {
   private defendAt: number;
   private sweepAt: number;
   private upkeepAt: number;
-  /** A connection made for this packet alone, which goes when the packet has. */
-  private passing = 0;
 
   constructor(options: DirectorOptions) {
     this.host = options.host;
@@ -86,7 +84,7 @@ export class Director implements Context {
     const fullNat = new FullNat(this);
     this.scheduling = new Scheduling(this, this.tracker, fullNat, ftp);
     this.forwarder = new Forwarder(this, path, this.answers, fullNat, ftp);
-    this.icmp = new IcmpErrors(this, this.scheduling, this.forwarder, path, this.answers);
+    this.icmp = new IcmpErrors(this, this.tracker, this.scheduling, this.forwarder, path, this.answers);
     this.defence = new Defence(this, this.tracker, this.scheduling.dropper);
     this.table.onRemoved = () => this.forgetOrphans();
     this.estimateAt = options.now + ESTIMATE_MS;
@@ -120,6 +118,8 @@ export class Director implements Context {
     // A broken packet is the stack's affair.
     if (!flow.read(p.view, p.at, p.end)) return "accept";
     if (!this.table.serves(flow.family)) return "accept";
+    // What lies behind the packet, as link layers pad, goes nowhere.
+    p.end = flow.end;
     if (flow.fragment && flow.protocol !== PROTO.ah && flow.protocol !== PROTO.esp) {
       if (!this.fragments.add(p, flow, now)) return "drop";
       if (!flow.read(p.view, p.at, p.end)) return "drop";
@@ -134,22 +134,31 @@ export class Director implements Context {
   private decide(p: Packet, flow: Flow, hook: Hook): Verdict {
     if (isIcmp(flow)) {
       if (hook === HOOK.forward) {
-        return this.icmp.request(p, flow, hook) ?? this.icmp.reply(p, flow) ?? "accept";
+        return this.relayed(p, flow, hook) ?? this.icmp.reply(p, flow) ?? "accept";
       }
-      return this.icmp.reply(p, flow) ?? this.icmp.request(p, flow, hook) ?? "accept";
+      return this.icmp.reply(p, flow) ?? this.relayed(p, flow, hook) ?? "accept";
     }
     if (flow.protocol === PROTO.ah || flow.protocol === PROTO.esp) return this.ipsec(p, flow, hook);
     if (!flow.hasPorts) return "accept";
-    const answered = this.reply(p, flow);
+    const answered = flow.truncated ? undefined : this.reply(p, flow);
     if (answered || hook === HOOK.forward) return answered ?? "accept";
     return this.request(p, flow, hook);
+  }
+
+  /** Requests are left alone while the backup daemon runs with `backup_only`. */
+  private standsBack(): boolean {
+    return this.settings.backup_only !== 0 && this.table.daemons.has("backup");
+  }
+
+  private relayed(p: Packet, flow: Flow, hook: Hook): Verdict | undefined {
+    return this.standsBack() ? undefined : this.icmp.request(p, flow, hook);
   }
 
   /** A packet from a server's side; undefined when it is none. */
   private reply(p: Packet, flow: Flow): Verdict | undefined {
     let c = this.connections.lookupOut(flow);
     if (c === 0) {
-      if (flow.protocol === PROTO.udp) c = this.scheduling.outgoing(p.bytes, flow, p.mark);
+      if (flow.protocol === PROTO.udp) c = this.scheduling.outgoing(p.bytes, flow);
       if (c === 0) return this.settings.nat_icmp_send ? this.stray(p, flow) : undefined;
     }
     // Counted after the translation, which may lengthen the packet; states look at what the server sent.
@@ -177,13 +186,9 @@ export class Director implements Context {
 
   /** A packet of a known server that belongs to no connection. */
   private stray(p: Packet, flow: Flow): Verdict | undefined {
-    const { sourcePort, protocol } = flow;
-    const server = this.table.serverAt(
-      flow.family,
-      flow.source,
-      (d) => d.port === sourcePort && d.method === METHOD_NUMBER.nat && d.service.protocol === protocol,
-    );
-    if (!server || flow.fragmentOffset !== 0 || flow.truncated) return undefined;
+    const { protocol } = flow;
+    if (flow.fragmentOffset !== 0) return undefined;
+    if (!this.table.natServer(flow.family, flow.source, flow.sourcePort, protocol)) return undefined;
     if (protocol === PROTO.tcp && tcp.flags(p.view, flow.l4) & tcp.FLAG.rst) return undefined;
     if (protocol === PROTO.sctp) {
       const chunk = sctp.firstChunk(p.view, flow.l4, flow.end);
@@ -195,8 +200,8 @@ export class Director implements Context {
   }
 
   private request(p: Packet, flow: Flow, hook: Hook): Verdict {
-    if (this.settings.backup_only && this.table.daemons.has("backup")) return "accept";
-    let c = this.connections.lookupIn(flow);
+    if (this.standsBack()) return "accept";
+    let c = flow.truncated ? 0 : this.connections.lookupIn(flow);
     if (c !== 0 && this.opensAnew(p.view, flow) && this.reusable(c)) c = this.giveWay(c);
     if (c !== 0 && this.abandoned(c)) {
       if (!this.settings.expire_nodest_conn) return "drop";
@@ -210,10 +215,11 @@ export class Director implements Context {
     }
     countIn(this, c, flow.end - flow.at);
     this.tracker.update(c, p.view, flow, DIRECTION.in);
-    this.connections.countIn(c);
-    this.passing = this.connections.flags(c) & FLAG.onePacket ? c : 0;
+    const passing = (this.connections.flags(c) & FLAG.onePacket) !== 0;
+    // A connection for one packet leaves its count with the template.
+    this.connections.countIn(passing ? this.connections.parent(c) || c : c);
     const verdict = this.forwarder.request(p, flow, c, hook);
-    if (this.passing !== 0) this.tracker.end(c);
+    if (passing) this.tracker.end(c);
     else this.connections.restart(c, this.now);
     return verdict;
   }
@@ -272,9 +278,13 @@ export class Director implements Context {
       this.connections.restart(out, this.now);
       return verdict;
     }
-    const c = hook === HOOK.forward ? 0 : this.connections.lookupIn(key);
+    const c = hook === HOOK.forward || this.standsBack() ? 0 : this.connections.lookupIn(key);
     if (c === 0) return "accept";
-    if (this.abandoned(c)) return "drop";
+    if (this.abandoned(c)) {
+      if (!this.settings.expire_nodest_conn) return "drop";
+      this.giveWay(c);
+      return "accept";
+    }
     countIn(this, c, flow.end - flow.at);
     this.connections.countIn(c);
     const verdict = this.forwarder.request(p, flow, c, hook);

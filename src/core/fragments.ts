@@ -13,6 +13,9 @@ const WAIT_MS = 30_000;
 /** Bytes that may wait; above it the oldest packets go. */
 const MEMORY = 4 * 1024 * 1024;
 const LONGEST = 65535;
+/** What keeping a packet costs besides its bytes, and a piece of it: many small ones must not outgrow {@link MEMORY}. */
+const OVERHEAD = 768;
+const PIECE_OVERHEAD = 128;
 
 interface Waiting {
   readonly due: number;
@@ -48,7 +51,9 @@ export class Reassembler {
     this.forget(now);
     const v = p.view;
     const id = flow.family === 4 ? ipv4.id(v, flow.at) : v.getUint32(flow.fragmentAt + 4);
-    const key = `${flow.family} ${flow.source.join()} ${flow.target.join()} ${flow.protocol} ${id}`;
+    // Of an IPv6 packet only the first fragment shows the upper protocol (RFC 8200 §4.5 leaves it out).
+    const protocol = flow.family === 4 ? flow.protocol : 0;
+    const key = `${flow.family} ${flow.source.join()} ${flow.target.join()} ${protocol} ${id}`;
     let w = this.waiting.get(key);
     if (!w) {
       w = {
@@ -57,13 +62,14 @@ export class Reassembler {
         pieces: new Map(),
         total: undefined,
         held: 0,
-        bytes: 0,
+        bytes: OVERHEAD,
         longest: 0,
         id,
         mark: 0,
         spoilt: false,
       };
       this.waiting.set(key, w);
+      this.bytes += OVERHEAD;
     }
     const start = flow.family === 4 ? flow.l4 : flow.fragmentAt + ipv6.FRAGMENT_LEN;
     const more =
@@ -84,11 +90,12 @@ export class Reassembler {
       w.spoilt ||
       overlaps(w, offset, length) ||
       offset + length > LONGEST ||
-      (more && (length & 7) !== 0)
+      (more && (length & 7) !== 0) ||
+      (!more && reachesBeyond(w, offset + length))
     ) {
       w.spoilt = true;
-      this.bytes -= w.bytes;
-      w.bytes = 0;
+      this.bytes -= w.bytes - OVERHEAD;
+      w.bytes = OVERHEAD;
       w.pieces.clear();
       return;
     }
@@ -101,8 +108,8 @@ export class Reassembler {
     }
     w.pieces.set(offset, p.bytes.slice(start, flow.end));
     w.held += length;
-    w.bytes += length;
-    this.bytes += length;
+    w.bytes += length + PIECE_OVERHEAD;
+    this.bytes += length + PIECE_OVERHEAD;
     w.longest = Math.max(w.longest, flow.end - flow.at);
     for (const [key, old] of this.waiting) {
       if (this.bytes <= MEMORY) break;
@@ -126,6 +133,13 @@ export class Reassembler {
 function overlaps(w: Waiting, offset: number, length: number): boolean {
   if (w.total !== undefined && offset + length > w.total) return true;
   for (const [at, piece] of w.pieces) if (offset < at + piece.length && at < offset + length) return true;
+  return false;
+}
+
+/** Whether a last fragment that ends at `end` contradicts what is there. */
+function reachesBeyond(w: Waiting, end: number): boolean {
+  if (w.total !== undefined && w.total !== end) return true;
+  for (const [at, piece] of w.pieces) if (at + piece.length > end) return true;
   return false;
 }
 

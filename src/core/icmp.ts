@@ -22,13 +22,16 @@ import type { Path } from "./forward/path.ts";
 import { overhead } from "./forward/tunnel.ts";
 import type { Packet, Verdict } from "./packet.ts";
 import { OUTCOME, type Scheduling } from "./scheduling.ts";
-import { shiftAt } from "./sequence.ts";
+import { shiftAck } from "./sequence.ts";
 import { type RealServer, TUNNEL_NUMBER } from "./server.ts";
 import { countIn, countOut } from "./stats.ts";
+import type { Tracker } from "./tracker.ts";
 
 const HEADER_LEN = 8;
 /** How long a path MTU is remembered, ms (`net.ipv4.route.mtu_expires`). */
 const PATH_MTU_MS = 600_000;
+/** A router that reports less is not believed, bytes (`net.ipv4.route.min_pmtu`). */
+const MIN_PATH_MTU = 552;
 
 /** Whether a packet is ICMP of its family. */
 export const isIcmp = (flow: Flow): boolean =>
@@ -37,6 +40,7 @@ export const isIcmp = (flow: Flow): boolean =>
 /** ICMP errors about connections. */
 export class IcmpErrors {
   private readonly context: Context;
+  private readonly tracker: Tracker;
   private readonly scheduling: Scheduling;
   private readonly forwarder: Forwarder;
   private readonly path: Path;
@@ -46,8 +50,16 @@ export class IcmpErrors {
   private readonly mirrored = new Flow();
   private readonly words = new Int32Array(4);
 
-  constructor(context: Context, scheduling: Scheduling, forwarder: Forwarder, path: Path, answers: Answers) {
+  constructor(
+    context: Context,
+    tracker: Tracker,
+    scheduling: Scheduling,
+    forwarder: Forwarder,
+    path: Path,
+    answers: Answers,
+  ) {
     this.context = context;
+    this.tracker = tracker;
     this.scheduling = scheduling;
     this.forwarder = forwarder;
     this.path = path;
@@ -89,9 +101,14 @@ export class IcmpErrors {
       if (c === OUTCOME.accept) return undefined;
       if (c < 0) return "drop";
     }
-    const method = connections.flags(c) & FLAG.methodMask;
-    const translated = method === METHOD_NUMBER.nat || method === METHOD_NUMBER.fullnat;
-    if (translated && !this.checksumOk(p, flow)) return "drop";
+    const verdict = this.relay(p, flow, c, hook);
+    // Scheduled for this error alone.
+    if (connections.flags(c) & FLAG.onePacket) this.tracker.end(c);
+    return verdict;
+  }
+
+  private relay(p: Packet, flow: Flow, c: number, hook: Hook): Verdict {
+    if (!this.checksumOk(p, flow)) return "drop";
     countIn(this.context, c, flow.end - flow.at);
     return this.forwarder.relay(p, flow, c, hook, (server) => this.translateRequest(p, flow, c, server));
   }
@@ -145,7 +162,7 @@ export class IcmpErrors {
     v.setUint16(quoted.l4, connections.destinationPort(c));
     const record = connections.rareData(c)?.sequence?.[1];
     if (record && quoted.end - quoted.l4 >= 8)
-      this.shiftQuoted(v, -shiftAt(record, v.getUint32(quoted.l4 + 4)));
+      this.shiftQuoted(v, -shiftAck(record, v.getUint32(quoted.l4 + 4)));
     if ((connections.flags(c) & FLAG.methodMask) === METHOD_NUMBER.fullnat) {
       connections.copyLocal(c, words);
       this.setAddress(v, flow, "source", words);
@@ -181,6 +198,7 @@ export class IcmpErrors {
     if (flow.end - flow.l4 < HEADER_LEN || !isRelated4(v.getUint8(flow.l4))) return undefined;
     const { quoted } = this;
     if (!quoted.read(v, flow.l4 + HEADER_LEN, flow.end, true)) return undefined;
+    if (quoted.family !== 4 || quoted.fragmentOffset !== 0) return undefined;
     const inner = tunnelPayload(v, quoted);
     if (inner < 0) return undefined;
     const { table, connections, host, now } = this.context;
@@ -189,13 +207,15 @@ export class IcmpErrors {
     const port = kind === PROTO.udp ? v.getUint16(quoted.l4 + 2) : 0;
     const server = table.serverAt(4, target, (d) => d.method === METHOD_NUMBER.tun && carries(d, kind, port));
     if (!server) return undefined;
+    // Routers may quote too little of the inner packet: then nothing can be told.
+    if (!this.mirrored.read(v, inner, flow.end, true)) return undefined;
+    if (this.mirrored.truncated || this.mirrored.fragmentOffset !== 0) return undefined;
+    const c = connections.lookupIn(this.mirrored);
+    if (c === 0) return undefined;
     if (!this.checksumOk(p, flow)) return "drop";
     const type = v.getUint8(flow.l4);
     const code = v.getUint8(flow.l4 + 1);
     const reported = icmp.mtu(v, flow.l4);
-    if (!this.mirrored.read(v, inner, flow.end, true)) return "drop";
-    const c = connections.lookupIn(this.mirrored);
-    if (c === 0) return undefined;
     countIn(this.context, c, flow.end - flow.at);
     let mtu = 0;
     if (type === icmp.TYPE.unreachable && code === 4) {
@@ -203,7 +223,7 @@ export class IcmpErrors {
         server,
         host.route(4, server.words, 0) ?? { local: false, mtu: reported, source: target },
       );
-      server.pathMtu = reported;
+      server.pathMtu = Math.max(reported, MIN_PATH_MTU);
       server.pathMtuUntil = now + PATH_MTU_MS;
       const small = this.mirrored.family === 4 && !ipv4.dontFragment(v, inner);
       if (small) return "drop";

@@ -83,6 +83,8 @@ export class Scheduling {
   schedule(v: DataView, bytes: Uint8Array, flow: Flow, mark: number, hook: Hook, embedded: boolean): number {
     if (flow.fragmentOffset !== 0) return OUTCOME.accept;
     if (flow.truncated) return OUTCOME.drop;
+    if (!embedded && flow.protocol === PROTO.sctp && sctp.firstChunk(v, flow.l4, flow.end) < 0)
+      return OUTCOME.drop;
     // An embedded packet says nothing about how a connection began.
     if (!embedded && !this.opens(v, flow)) return OUTCOME.accept;
     const { table } = this.context;
@@ -109,9 +111,7 @@ export class Scheduling {
       return (flags & tcp.FLAG.syn) !== 0 || settings.sloppy_tcp !== 0;
     }
     if (flow.protocol === PROTO.sctp) {
-      const chunk = sctp.firstChunk(v, flow.l4, flow.end);
-      if (chunk < 0) return false;
-      const type = sctp.chunkType(v, chunk);
+      const type = sctp.chunkType(v, sctp.firstChunk(v, flow.l4, flow.end));
       if (type === sctp.CHUNK.init) return true;
       return settings.sloppy_sctp !== 0 && type !== sctp.CHUNK.abort;
     }
@@ -220,7 +220,7 @@ export class Scheduling {
     embedded: boolean,
   ): number {
     const { connections, now } = this.context;
-    const data = this.engineData(bytes, flow, service);
+    const data = this.engineData(bytes, flow, service, embedded);
     if (data === null) return OUTCOME.drop;
     this.keyTemplate(flow, service);
     let template = connections.lookupTemplate(this.templateKey, data);
@@ -241,8 +241,14 @@ export class Scheduling {
   }
 
   /** Engine data of the packet: undefined without an engine, null when the packet has none and must be dropped. */
-  private engineData(bytes: Uint8Array, flow: Flow, service: VirtualService): string | undefined | null {
-    if (service.spec.engine !== "sip" || flow.protocol !== PROTO.udp) return undefined;
+  private engineData(
+    bytes: Uint8Array,
+    flow: Flow,
+    service: VirtualService,
+    embedded: boolean,
+  ): string | undefined | null {
+    if (service.spec.engine !== "sip") return undefined;
+    if (flow.protocol !== PROTO.udp || embedded) return null;
     const id = callId(bytes, flow.l4 + 8, flow.end);
     if (!id) return null;
     let text = "";
@@ -310,19 +316,14 @@ export class Scheduling {
    * starts a call. Makes connection and template from the server's side (`ip_vs_new_conn_out`).
    * @returns the connection, or 0
    */
-  outgoing(bytes: Uint8Array, flow: Flow, mark: number): number {
+  outgoing(bytes: Uint8Array, flow: Flow): number {
     const { connections, table, now } = this.context;
     if (flow.protocol !== PROTO.udp) return 0;
-    const port = flow.sourcePort;
-    const server = table.serverAt(
-      flow.family,
-      flow.source,
-      (d) => d.port === port && d.method === METHOD_NUMBER.nat && d.service.protocol === PROTO.udp,
-    );
+    const server = table.natServer(flow.family, flow.source, flow.sourcePort, PROTO.udp);
     const service = server?.service;
     if (!server || !service?.spec.persistent || service.spec.engine !== "sip") return 0;
     if (service.fwmark !== 0 || service.port === 0 || server.port === 0) return 0;
-    const data = this.engineData(bytes, flow, service);
+    const data = this.engineData(bytes, flow, service, false);
     if (!data) return 0;
     // Seen from the client's side: it talks to the VIP.
     const key = this.templateKey;
@@ -333,6 +334,10 @@ export class Scheduling {
     key.target = service.words;
     key.targetPort = service.port;
     let template = connections.lookupTemplate(key, data);
+    if (template !== 0 && this.templateServer(template) !== server) {
+      connections.invalidateTemplate(template);
+      template = 0;
+    }
     if (template === 0) {
       template = connections.make({
         family: flow.family,
@@ -363,7 +368,7 @@ export class Scheduling {
       destination: server.words,
       destinationPort: server.port,
       flags: service.spec.onePacket ? FLAG.onePacket : 0,
-      fwmark: mark,
+      fwmark: 0,
     });
     this.tracker.bind(c, server);
     connections.adopt(template, c);

@@ -5,7 +5,7 @@
  */
 import { equalWords, fold, toWords } from "../wire/address.ts";
 import { DaemonRegister } from "./daemons.ts";
-import { type DestinationId, type DestinationSpec, destinationKey } from "./destination.ts";
+import { type DestinationId, type DestinationSpec, destinationKey, METHOD_NUMBER } from "./destination.ts";
 import { TableError } from "./errors.ts";
 import { Meter } from "./estimator.ts";
 import type { Host, Words } from "./host.ts";
@@ -110,6 +110,18 @@ export class Table {
   /** The destination by its register index. */
   server(index: number): RealServer | undefined {
     return index < 0 ? undefined : this.register[index];
+  }
+
+  /** The newest live NAT destination at this address and port that serves the protocol. */
+  natServer(family: Family, address: Words, port: number, protocol: number): RealServer | undefined {
+    const here = this.byAddress.get(fold(family, address));
+    if (!here) return undefined;
+    for (const d of here) {
+      if (d.port !== port || d.method !== METHOD_NUMBER.nat || d.family !== family) continue;
+      if (d.service.protocol !== protocol && d.service.fwmark === 0) continue;
+      if (equalWords(d.words, address)) return d;
+    }
+    return undefined;
   }
 
   /** A live destination by address, newest first, that also passes the test. */

@@ -4,8 +4,8 @@
  * @module
  */
 import type { Director } from "../core/director.ts";
-import { split6 } from "../core/fragments.ts";
 import { Flow } from "../core/flow.ts";
+import { split6 } from "../core/fragments.ts";
 import type { AddressKind, Route, Words } from "../core/host.ts";
 import { Packet } from "../core/packet.ts";
 import type { Family } from "../core/service.ts";
@@ -34,7 +34,16 @@ interface MarkRule {
   readonly port: number;
 }
 
-const OWN = ["10.1.0.1", "10.2.0.1", "2001:db8:1::1", "2001:db8:2::1", "127.0.0.1", "::1", NAMES["VIP"], NAMES["VIP6"]];
+const OWN = [
+  "10.1.0.1",
+  "10.2.0.1",
+  "2001:db8:1::1",
+  "2001:db8:2::1",
+  "127.0.0.1",
+  "::1",
+  NAMES["VIP"],
+  NAMES["VIP6"],
+];
 const SERVER_NETS = ["10.2.0.0/24", "2001:db8:2::/64"];
 const SOURCE = {
   client: { 4: "10.1.0.1", 6: "2001:db8:1::1" },
@@ -60,8 +69,10 @@ function covers(p: Prefix, family: Family, bytes: Uint8Array): boolean {
 }
 
 const familyOf = (bytes: Uint8Array): Family => (bytes[0] >> 4 === 6 ? 6 : 4);
-const target = (bytes: Uint8Array): Uint8Array => (familyOf(bytes) === 4 ? bytes.subarray(16, 20) : bytes.subarray(24, 40));
-const source = (bytes: Uint8Array): Uint8Array => (familyOf(bytes) === 4 ? bytes.subarray(12, 16) : bytes.subarray(8, 24));
+const target = (bytes: Uint8Array): Uint8Array =>
+  familyOf(bytes) === 4 ? bytes.subarray(16, 20) : bytes.subarray(24, 40);
+const source = (bytes: Uint8Array): Uint8Array =>
+  familyOf(bytes) === 4 ? bytes.subarray(12, 16) : bytes.subarray(8, 24);
 
 /** See the module's description. Packets go in by `arrive` and `originate`; what came out is in `out`. */
 export class ModelHost extends RecordingHost {
@@ -161,7 +172,8 @@ export class ModelHost extends RecordingHost {
     let mark = 0;
     for (const rule of this.marks) {
       const fits = rule.protocol === flow.protocol && covers(rule.target, family, target(bytes));
-      if (fits && (rule.port === 0 || (flow.fragmentOffset === 0 && rule.port === flow.targetPort))) mark = rule.mark;
+      if (fits && (rule.port === 0 || (flow.fragmentOffset === 0 && rule.port === flow.targetPort)))
+        mark = rule.mark;
     }
     return mark;
   }
@@ -182,7 +194,8 @@ export class ModelHost extends RecordingHost {
       this.error(family === 4 ? "3/4" : "2/0", family === 4 ? p.copy() : bytes, SOURCE[from][family], mtu);
       return;
     }
-    if (this.director.forward(p, this.now) === "accept") this.transmit(p, this.sideOf(family, target(p.copy())) as Wire);
+    if (this.director.forward(p, this.now) === "accept")
+      this.transmit(p, this.sideOf(family, target(p.copy())) as Wire);
   }
 
   /** Puts a packet on the wire, in the pieces it came in. */
@@ -243,7 +256,13 @@ export class ModelHost extends RecordingHost {
   }
 
   /** An answer of the local stack to `bytes`, on its way out. */
-  private answer(bytes: Uint8Array, kind: "tcp" | "icmp", words: string[], fields: Record<string, string>, from?: string): void {
+  private answer(
+    bytes: Uint8Array,
+    kind: "tcp" | "icmp",
+    words: string[],
+    fields: Record<string, string>,
+    from?: string,
+  ): void {
     const family = familyOf(bytes);
     const ports = kind === "tcp";
     const l4 = family === 4 ? (bytes[0] & 0xf) << 2 : ipv6.HEADER_LEN;
@@ -275,7 +294,11 @@ export class ModelHost extends RecordingHost {
 
   private echo(bytes: Uint8Array, v: DataView): void {
     const payload = Buffer.from(v.buffer, v.byteOffset + 8, v.byteLength - 8).toString("hex");
-    this.answer(bytes, "icmp", ["reply"], { eid: String(v.getUint16(4)), eseq: String(v.getUint16(6)), hex: payload });
+    this.answer(bytes, "icmp", ["reply"], {
+      eid: String(v.getUint16(4)),
+      eseq: String(v.getUint16(6)),
+      hex: payload,
+    });
   }
 
   private error(message: string, about: Uint8Array, from?: string, rest = 0): void {

@@ -5,7 +5,14 @@
 import { parseAddress } from "../wire/address.ts";
 import { checksum, pseudo4, pseudo6 } from "../wire/checksum.ts";
 import { crc32c } from "../wire/crc32c.ts";
-import { CHUNK_NAMES, ICMP_NAMES, ICMPV6_NAMES, NotationError, type Note, TCP_FLAGS } from "./packet-notation.ts";
+import {
+  CHUNK_NAMES,
+  ICMP_NAMES,
+  ICMPV6_NAMES,
+  NotationError,
+  type Note,
+  TCP_FLAGS,
+} from "./packet-notation.ts";
 
 const viewOf = (b: Uint8Array): DataView => new DataView(b.buffer, b.byteOffset, b.byteLength);
 
@@ -177,9 +184,14 @@ function cutOf(note: Note, payload: Uint8Array): { payload: Uint8Array; offset: 
   const cut = note.fields.get("cut");
   if (cut === undefined) return { payload, offset: number(note, "frag"), more: note.fields.has("mf") };
   const match = /^(\d+)-(\d*)$/.exec(cut);
-  if (!match || Number(match[1]) % 8 !== 0) throw new NotationError(`cut=${cut} is not FROM-TO, FROM a multiple of 8`);
+  if (!match || Number(match[1]) % 8 !== 0)
+    throw new NotationError(`cut=${cut} is not FROM-TO, FROM a multiple of 8`);
   const to = match[2] === "" ? payload.length : Math.min(Number(match[2]), payload.length);
-  return { payload: payload.slice(Number(match[1]), to), offset: Number(match[1]), more: to < payload.length };
+  return {
+    payload: payload.slice(Number(match[1]), to),
+    offset: Number(match[1]),
+    more: to < payload.length,
+  };
 }
 
 function build4(note: Note, src: Uint8Array, dst: Uint8Array): Uint8Array {

@@ -76,11 +76,15 @@ describe("packet notation", () => {
     expect(isExpected(expected, bytes('udp 10.1.0.2:1 > 10.2.0.11:53 ttl=63 data="hello"'))).toBe(true);
     expect(isExpected(expected, bytes('udp 10.1.0.2:1 > 10.2.0.11:53 ttl=62 data="hello"'))).toBe(false);
     expect(isExpected(expected, bytes('udp 10.1.0.2:1 > 10.2.0.11:53 ttl=63 data="hallo"'))).toBe(false);
-    expect(isExpected(expected, bytes('udp 10.1.0.2:1 > 10.2.0.11:53 ttl=63 data="hello" csum=0x1111'))).toBe(false);
+    expect(isExpected(expected, bytes('udp 10.1.0.2:1 > 10.2.0.11:53 ttl=63 data="hello" csum=0x1111'))).toBe(
+      false,
+    );
   });
 
   it("* leaves open what it stands for, on every layer, and nothing else", () => {
-    const expected = expectPacket("gue 10.2.0.1:* > 10.2.0.11:6080 [ udp 10.1.0.2:1 > 10.1.0.100:53 csum=* ]");
+    const expected = expectPacket(
+      "gue 10.2.0.1:* > 10.2.0.11:6080 [ udp 10.1.0.2:1 > 10.1.0.100:53 csum=* ]",
+    );
     const actual = (inner: string) =>
       bytes(`gue 10.2.0.1:777 > 10.2.0.11:6080 ttl=63 id=5 [ udp 10.1.0.2:1 > ${inner} ]`);
     expect(isExpected(expected, actual("10.1.0.100:53 ttl=63 csum=0x1111"))).toBe(true);

@@ -50,6 +50,7 @@ const PLANES: Record<Programme["plane"], Omit<TunStageOptions, "local">> = {
     env: engineEnv,
     setting: (name, value) => lvsd("settings", `${name}=${value}`),
     synchronous: false,
+    anyZeroId: true,
   },
 };
 

@@ -23,8 +23,9 @@
  * - Tags: `{quick}`, `{engine}`, `{model-only: reason}`, `{kernel-only: reason}`.
  * @module
  */
-import { type Expected, expectPacket, TTL_IN } from "./packet-compare.ts";
+
 import { buildPacket } from "./packet-build.ts";
+import { type Expected, expectPacket, TTL_IN } from "./packet-compare.ts";
 import { parseNote } from "./packet-notation.ts";
 
 /** Where a packet goes in or comes out. */
@@ -90,7 +91,12 @@ export const NAMES: Readonly<Record<string, string>> = {
   R2v6: "2001:db8:2::12",
   R3v6: "2001:db8:2::13",
 };
-const NAME = new RegExp(`\\b(?:${Object.keys(NAMES).sort((a, b) => b.length - a.length).join("|")})\\b`, "g");
+const NAME = new RegExp(
+  `\\b(?:${Object.keys(NAMES)
+    .sort((a, b) => b.length - a.length)
+    .join("|")})\\b`,
+  "g",
+);
 
 /** A scenario file that cannot be read; the message starts with FILE:LINE. */
 export class ScenarioError extends Error {
@@ -148,7 +154,14 @@ function stepOf([first, ...rest]: Line[]): Step {
       return { side: match[1] as Side, expected: expectPacket(match[3]), line: number };
     });
     const note = parseNote(packet[3], TTL_IN);
-    return { kind: "packet", line, side: packet[1] as Side, text: packet[3], bytes: buildPacket(note), outputs };
+    return {
+      kind: "packet",
+      line,
+      side: packet[1] as Side,
+      text: packet[3],
+      bytes: buildPacket(note),
+      outputs,
+    };
   }
   if (text.startsWith("$ ")) {
     return { kind: "command", line, argv: argvOf(text.slice(2)), rows: rest.map((row) => row.text) };
@@ -204,7 +217,13 @@ export function parseScenarios(topic: string, text: string): Scenario[] {
   const where = (line: number): string => `${topic}.txt:${line}:`;
   const blocks: { head: Line; lines: Line[] }[] = [];
   text.split("\n").forEach((raw, i) => {
-    const line = { text: raw.replace(/^\s*#.*$/, "").replace(/\s+#\s.*$/, "").trimEnd(), number: i + 1 };
+    const line = {
+      text: raw
+        .replace(/^\s*#.*$/, "")
+        .replace(/\s+#\s.*$/, "")
+        .trimEnd(),
+      number: i + 1,
+    };
     if (line.text === "") return;
     const named = { ...line, text: line.text.replace(NAME, (name) => NAMES[name]) };
     if (line.text.startsWith("===")) blocks.push({ head: line, lines: [] });
@@ -218,7 +237,11 @@ export function parseScenarios(topic: string, text: string): Scenario[] {
     const tags = new Map(
       [...head.text.matchAll(/\{([\w-]+)(?::\s*([^}]*))?\}/g)].map((m) => [m[1], m[2] ?? ""] as const),
     );
-    const title = head.text.slice(3).replace(/\{[^}]*\}/g, "").replace(/\s+/g, " ").trim();
+    const title = head.text
+      .slice(3)
+      .replace(/\{[^}]*\}/g, "")
+      .replace(/\s+/g, " ")
+      .trim();
     if (title === "given") given = steps;
     else scenarios.push({ title, topic, line: head.number, tags, steps: [...given, ...steps] });
   }
@@ -228,5 +251,6 @@ export function parseScenarios(topic: string, text: string): Scenario[] {
 /** Whether packets of the director's own stack matter to a scenario. */
 export const usesLocal = (scenario: Scenario): boolean =>
   scenario.steps.some(
-    (step) => step.kind === "packet" && (step.side === "local" || step.outputs.some((o) => o.side === "local")),
+    (step) =>
+      step.kind === "packet" && (step.side === "local" || step.outputs.some((o) => o.side === "local")),
   );

@@ -10,7 +10,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { check, close, raw } from "../sys/libc.ts";
 import { newNetns } from "../sys/netns.ts";
-import { AF, openSocket, SOCK, sockaddrIn, setOption } from "../sys/socket.ts";
+import { AF, openSocket, SOCK, setOption, sockaddrIn } from "../sys/socket.ts";
 import { Tun } from "../sys/tun.ts";
 import type { CommandResult, Output, Stage } from "./play.ts";
 import { NAMES, type Side } from "./scenario.ts";
@@ -31,6 +31,8 @@ export interface TunStageOptions {
   setting(name: string, value: string): void;
   /** Whether packets come out before `write` returns (the kernel's do). */
   readonly synchronous: boolean;
+  /** An IPv4 id of 0 may come out as any. */
+  readonly anyZeroId?: boolean;
   /** Watch the local stack too. */
   readonly local: boolean;
 }
@@ -58,6 +60,7 @@ function isChatter(bytes: Uint8Array): boolean {
 
 /** Moves this thread into a fresh namespace and builds the stage there; `close` it before the next. */
 export class TunStage implements Stage {
+  readonly anyZeroId: boolean;
   private readonly options: TunStageOptions;
   private readonly tuns: Record<"client" | "server", Tun>;
   private readonly watching: number[] = [];
@@ -66,9 +69,14 @@ export class TunStage implements Stage {
 
   constructor(options: TunStageOptions) {
     this.options = options;
+    this.anyZeroId = options.anyZeroId ?? false;
     newNetns();
     this.tuns = { client: new Tun("cl0"), server: new Tun("sv0") };
-    const lines = ["link set lo up", `address add ${NAMES["VIP"]}/32 dev lo`, `address add ${NAMES["VIP6"]}/128 dev lo`];
+    const lines = [
+      "link set lo up",
+      `address add ${NAMES["VIP"]}/32 dev lo`,
+      `address add ${NAMES["VIP6"]}/128 dev lo`,
+    ];
     for (const [device, net4, net6] of [
       ["cl0", "10.1.0.1/24", "2001:db8:1::1/64"],
       ["sv0", "10.2.0.1/24", "2001:db8:2::1/64"],
@@ -123,8 +131,13 @@ export class TunStage implements Stage {
   inject(side: Side, bytes: Uint8Array): void {
     if (side === "local") {
       const to = sockaddrIn(bytes.subarray(16, 20));
-      check("sendto", raw.sendto(this.rawOut, bytes, bytes.length, 0, to, to.length), "send from the local stack");
-    } else if (!this.tuns[side].write(bytes)) throw new Error(`the kernel did not take a packet on ${DEVICE[side]}`);
+      check(
+        "sendto",
+        raw.sendto(this.rawOut, bytes, bytes.length, 0, to, to.length),
+        "send from the local stack",
+      );
+    } else if (!this.tuns[side].write(bytes))
+      throw new Error(`the kernel did not take a packet on ${DEVICE[side]}`);
   }
 
   async outputs(expected: number): Promise<Output[]> {

@@ -2,9 +2,9 @@
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { describe, expect, it } from "vitest";
-import { scenarioFiles } from "../../src/testkit/run-scenarios.ts";
 import { ModelStage } from "../../src/testkit/model-stage.ts";
 import { play } from "../../src/testkit/play.ts";
+import { scenarioFiles } from "../../src/testkit/run-scenarios.ts";
 import { parseScenarios, usesLocal } from "../../src/testkit/scenario.ts";
 
 for (const file of scenarioFiles()) {

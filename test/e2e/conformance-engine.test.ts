@@ -16,7 +16,9 @@ if (!possible) console.log("scenarios on the engine plane are left out: they nee
 describe.skipIf(!possible)("the engine plane", () => {
   const outcomes = new Map<string, Outcome>();
   beforeAll(async () => {
-    await runOnEngine({ tag: "engine" }, (outcome) => outcomes.set(`${outcome.topic}:${outcome.line}`, outcome));
+    await runOnEngine({ tag: "engine" }, (outcome) =>
+      outcomes.set(`${outcome.topic}:${outcome.line}`, outcome),
+    );
   }, 600_000);
 
   for (const { topic, title, line } of chosen) {

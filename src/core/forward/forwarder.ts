@@ -81,13 +81,15 @@ export class Forwarder {
     if (connections.flags(c) & FLAG.noClientPort) connections.fillClientPort(c, flow.sourcePort);
     const step = this.path.prepare(p, flow, hook, server, family, this.words, true, 0);
     if (step === STEP.drop) return "drop";
-    // What came from the wire must not reach a loopback address.
-    if (step === STEP.local && hook === HOOK.localIn && isLoopback(family, this.words)) {
-      if (!isLoopback(flow.family, flow.source)) return "drop";
-    }
+    if (step === STEP.local && this.intrudes(flow, hook, family)) return "drop";
     if (!this.ftp.request(p, flow, c)) return "drop";
     rewrite(p, flow, END.target, this.words, connections.destinationPort(c));
     return this.leave(p, flow, step, family);
+  }
+
+  /** What came from the wire must not reach a loopback address. */
+  private intrudes(flow: Flow, hook: Hook, family: Family): boolean {
+    return hook === HOOK.localIn && isLoopback(family, this.words) && !isLoopback(flow.family, flow.source);
   }
 
   private direct(p: Packet, flow: Flow, hook: Hook, server: RealServer | undefined, family: Family): Verdict {
@@ -106,6 +108,7 @@ export class Forwarder {
   ): Verdict {
     const step = this.path.prepare(p, flow, hook, server, family, this.words, true, 0);
     if (step === STEP.drop) return "drop";
+    if (step === STEP.local && this.intrudes(flow, hook, family)) return "drop";
     this.fullNat.request(p, flow, c, step === STEP.local ? 0xffff : this.path.mtu);
     return this.leave(p, flow, step, family);
   }
@@ -166,7 +169,8 @@ export class Forwarder {
     const family = connections.destinationFamily(c);
     connections.copyDestination(c, this.words);
     const step = this.path.prepare(p, flow, hook, server, family, this.words, true, 0, true);
-    if (step === STEP.drop || (step === STEP.local && hook === HOOK.forward)) return "drop";
+    if (step === STEP.drop) return "drop";
+    if (step === STEP.local && (hook === HOOK.forward || this.intrudes(flow, hook, family))) return "drop";
     translate(this.words);
     return this.leave(p, flow, step, family);
   }

@@ -25,7 +25,7 @@ const LOW = { from: 1025, count: 32768 - 1025 };
 const HIGH = { from: 61000, count: 65536 - 61000 };
 const PORTS = LOW.count + HIGH.count;
 /** How many ports of a LIP, and how many LIPs, are tried. */
-const TRIES = 64;
+const TRIES = 256;
 const MAX_ADDRESSES = 16;
 const MAX_TCP_HEADER = 60;
 
@@ -60,9 +60,11 @@ export class FullNat {
     for (let i = 0; i < Math.min(addresses.length, MAX_ADDRESSES); i++) {
       const local = addresses[service.localTurn++ % addresses.length];
       key.target.set(local);
-      const start = Math.floor(random() * PORTS);
+      // Strides of chance do not run along the clusters that earlier ones left.
+      let at = Math.floor(random() * PORTS);
+      const stride = 1 + Math.floor(random() * (PORTS - 1));
       for (let n = 0; n < TRIES; n++) {
-        const at = (start + n) % PORTS;
+        at = (at + stride) % PORTS;
         key.targetPort = at < LOW.count ? LOW.from + at : HIGH.from + at - LOW.count;
         if (connections.localTaken(key)) continue;
         connections.hashLocal(c, local, key.targetPort);

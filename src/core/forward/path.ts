@@ -76,7 +76,8 @@ export class Path {
     if (isLoopback(flow.family, flow.source)) return STEP.drop;
     if (!this.decrementTtl(p, flow, embedded)) return STEP.drop;
     this.mtu = this.pathMtu(server, route) - overhead;
-    if (overhead !== 0 && this.mtu < MIN_MTU[flow.family]) return STEP.drop;
+    // The family of the outer header counts.
+    if (overhead !== 0 && this.mtu < MIN_MTU[family]) return STEP.drop;
     return this.fits(p, flow, embedded, tellTooBig) ? STEP.go : STEP.drop;
   }
 

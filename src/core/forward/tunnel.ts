@@ -29,7 +29,7 @@ export function overhead(server: RealServer): number {
 }
 
 const greFlags = (server: RealServer): number =>
-  server.spec.tunnel.checksum === "none" ? 0 : gre.FLAG.checksum;
+  server.spec.tunnel.checksum === "csum" ? gre.FLAG.checksum : 0;
 
 /**
  * Puts the outer headers before the packet.
