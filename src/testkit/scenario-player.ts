@@ -67,6 +67,14 @@ async function playOne(scenario: Scenario): Promise<string[]> {
   }
 }
 
+// Told to end early: no engine stays behind.
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  process.on(signal, () => {
+    if (plane === "engine") lvsd("engine", "stop");
+    process.exit(1);
+  });
+}
+
 const otherPlane = plane === "kernel" ? "model-only" : "kernel-only";
 const scenarios = files
   .flatMap((file) => parseScenarios(basename(file, ".txt"), readFileSync(file, "utf8")))

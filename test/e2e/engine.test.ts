@@ -186,14 +186,18 @@ describe.skipIf(!root)("the engine's life", () => {
   });
 
   test("killed, it leaves nothing in the kernel; the next command brings its rules back, in their order", async () => {
+    expect(await net.request("announce", "10.1.0.160", "eth0")).toEqual({ id: 1 });
     const before = await net.ipvsadm("-Sn");
-    await sleep(200);
+    await sleep(300);
     const engine = await pid();
     process.kill(engine, "SIGKILL");
     await gone(engine);
     expect(await net.run("director", "nft", "list", "tables")).not.toContain("lvsd");
     expect(await net.ipvsadm("-Sn")).toBe(before);
     expect(await pid()).not.toBe(engine);
+    expect((await net.request("status"))["value"]).toMatchObject({
+      announced: [{ address: "10.1.0.160", interface: "eth0" }],
+    });
     expect((await net.get("http://10.1.0.100/"))[0]).toMatch(/^server/);
     expect(await net.run("director", "sh", "-c", `cat ${net.runDirectory}/*.log`)).toContain(
       "connections of the former engine",

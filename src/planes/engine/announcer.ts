@@ -24,14 +24,15 @@ class Announcement {
   readonly #socket: PacketSocket;
   readonly #frame = new Uint8Array(new ArrayBuffer(FRAME_ROOM));
 
-  constructor(address: string, device: string, routes: Routes) {
+  constructor(address: string, device: string, routes: Routes, again: boolean) {
     const parsed = parseAddress(address);
     if (!parsed) throw new TableError("EINVAL", `announce ${address}: not an IP address`);
     const link = routes.link(device);
     if (!link) throw new TableError("ENODEV", `announce ${address}: there is no interface "${device}"`);
     if (link.mac.length !== 6)
       throw new TableError("EINVAL", `announce ${address}: ${device} is not an Ethernet interface`);
-    if (routes.lookup(parsed.bytes, 0)?.type === ROUTE_TYPE.LOCAL)
+    const here = routes.lookup(parsed.bytes, 0)?.type === ROUTE_TYPE.LOCAL;
+    if (here && !again)
       throw new TableError(
         "EEXIST",
         `announce ${address}: this host has the address already and answers for it`,
@@ -43,7 +44,7 @@ class Announcement {
     this.#link = link;
     this.#socket = new PacketSocket(link.index, parsed.family === 4 ? ETH_P_ARP : ETH_P_IPV6);
     try {
-      routes.localRoute("add", parsed.bytes, link.index);
+      if (!here) routes.localRoute("add", parsed.bytes, link.index);
     } catch (error) {
       this.#socket.close();
       throw error;
@@ -91,11 +92,14 @@ export class Announcer {
     return [...this.#announced.values()].map((a) => ({ address: a.address, interface: a.interface }));
   }
 
-  /** @throws TableError */
-  add(address: string, device: string): void {
+  /**
+   * @param again a former engine announced it and was killed: its route may still be there
+   * @throws TableError
+   */
+  add(address: string, device: string, again = false): void {
     if (this.#announced.has(address))
       throw new TableError("EEXIST", `announce ${address}: announced already`);
-    this.#announced.set(address, new Announcement(address, device, this.#routes));
+    this.#announced.set(address, new Announcement(address, device, this.#routes, again));
   }
 
   /** @throws TableError ESRCH */

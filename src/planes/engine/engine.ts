@@ -20,6 +20,8 @@ import { type Rules, RulesFile } from "./rules-file.ts";
 import { Traffic } from "./traffic.ts";
 
 const TICK_MS = 100;
+/** Connections to make room for: the memory is taken when they come. */
+const CAPACITY = 1 << 20;
 const SETTLE_MS = 100;
 /** Saving a large table takes its time: at most a fifth of it goes there while changes come in. */
 const SETTLE_SHARE = 5;
@@ -61,7 +63,12 @@ export class Engine {
   constructor(rulesPath: string, log: EngineLog) {
     this.#log = log;
     const clock = (): number => performance.now();
-    this.#director = new Director({ host: this.#machine, random: Math.random, now: clock() });
+    this.#director = new Director({
+      host: this.#machine,
+      random: Math.random,
+      now: clock(),
+      capacity: CAPACITY,
+    });
     this.plane = localPlane(this.#director, clock);
     this.announcer = new Announcer(this.#machine.routes);
     this.#traffic = new Traffic(this.#director, (error) =>
@@ -199,7 +206,7 @@ export class Engine {
     await attempt("settings", () => plane.setSettings(rules.settings));
     await attempt("timeouts", () => plane.setTimeouts(rules.timeouts));
     for (const a of rules.announced) {
-      await attempt(`announcement of ${a.address}`, () => this.announcer.add(a.address, a.interface));
+      await attempt(`announcement of ${a.address}`, () => this.announcer.add(a.address, a.interface, true));
     }
     for (const { spec, destinations } of rules.services) {
       await attempt("a service", () => plane.addService(spec));
