@@ -26,6 +26,9 @@ const NEUTRAL = ["all", "default"]
 /** Where engines and decapsulators keep files, named by the inode of their namespace. */
 const RUN_DIR = "/run/lvsd";
 
+/** Milliseconds after which a command of a lab is given up; all of them take far less. */
+const PATIENCE_MS = 15_000;
+
 /** How a command ended. */
 export interface Outcome {
   readonly status: number;
@@ -43,7 +46,13 @@ export function execute(
   options: { input?: string } = {},
 ): Promise<Outcome> {
   return new Promise((resolve) => {
-    const child = spawn(file, args, { env: labEnvironment(), detached: true, stdio: "pipe" });
+    const child = spawn(file, args, {
+      env: labEnvironment(),
+      detached: true,
+      stdio: "pipe",
+      timeout: PATIENCE_MS,
+      killSignal: "SIGKILL",
+    });
     let [stdout, stderr] = ["", ""];
     child.stdout.setEncoding("utf8").on("data", (text) => {
       stdout += text;
@@ -52,7 +61,10 @@ export function execute(
       stderr += text;
     });
     child.once("error", (error) => resolve({ status: 127, stdout, stderr: error.message }));
-    child.once("close", (code) => resolve({ status: code ?? 128, stdout, stderr }));
+    child.once("close", (code, signal) => {
+      const killed = signal === null ? "" : `ended by ${signal}, after ${PATIENCE_MS / 1000} s at most`;
+      resolve({ status: code ?? 128, stdout, stderr: stderr || killed });
+    });
     child.stdin.on("error", () => {}); // the program may end before it read all
     child.stdin.end(options.input ?? "");
   });
@@ -213,10 +225,8 @@ export class Network {
 
   /** Starts a program on a host; it ends with the lab at the latest. */
   spawn(host: string, argv: readonly string[], options: SpawnOptions = {}): ChildProcess {
-    return spawn("ip", ["netns", "exec", this.namespace(host), ...argv], {
-      env: labEnvironment(),
-      ...options,
-    });
+    const all = { env: labEnvironment(), detached: true, ...options };
+    return spawn("ip", ["netns", "exec", this.namespace(host), ...argv], all);
   }
 
   /** Ends everything that runs in the lab and removes its machines. */

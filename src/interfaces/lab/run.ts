@@ -24,7 +24,7 @@ const SIGNAL_NUMBER = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 /** Stops an engine in an orderly way before its host goes away. */
 async function retire(network: Network): Promise<void> {
   const directors = network.lab.hosts.filter((host) => host.name.startsWith("director"));
-  await Promise.all(directors.map((host) => network.shell(host.name, "lvsd engine stop")));
+  await Promise.all(directors.map((host) => network.shell(host.name, "timeout -s KILL 3 lvsd engine stop")));
 }
 
 /** How to go on in a lab that stays. */

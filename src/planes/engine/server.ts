@@ -36,7 +36,7 @@ export class ControlServer {
   readonly #server: Server;
   readonly #clients = new Set<Socket>();
   /** Requests of all clients are worked off one after the other, in batches. */
-  #turn: Promise<void> = Promise.resolve();
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: ServerOptions) {
     this.#o = options;
@@ -76,12 +76,26 @@ export class ControlServer {
       const batch = lines.push(text);
       if (batch.length === 0) return;
       socket.pause();
-      this.#turn = this.#turn.then(() => this.#work(socket, batch)).finally(() => socket.resume());
+      const failed = (error: unknown): number[] => {
+        // A bug: this client hears of it by the end of its connection, the others go on.
+        this.#o.log.error({ err: error }, "requests failed");
+        socket.destroy();
+        return [];
+      };
+      const worked = this.#turn.then(() => this.#work(socket, batch)).catch(failed);
+      this.#turn = worked;
+      // A table takes as long as its reader does: nobody else waits for that.
+      void worked
+        .then((tables) => this.#connections(socket, tables))
+        .catch(failed)
+        .finally(() => socket.resume());
     });
   }
 
-  async #work(socket: Socket, lines: readonly (string | undefined)[]): Promise<void> {
+  /** Answers requests; returns the ids of those that ask for the connection table. */
+  async #work(socket: Socket, lines: readonly (string | undefined)[]): Promise<number[]> {
     const answers: Answer[] = [];
+    const tables: number[] = [];
     const added: Added[] = [];
     let changed = false;
     this.#o.engine.refresh();
@@ -92,11 +106,15 @@ export class ControlServer {
         answers.push({ id: 0, error: { code: "EINVAL", message: "not a request" } });
         continue;
       }
+      if (request.method === "connections") {
+        tables.push(request.id);
+        continue;
+      }
       const answer = await this.#answer(request);
-      answers.push(...answer);
+      answers.push(answer);
       if (!changes(request.method)) continue;
       changed = true;
-      if (!("error" in answer[0]!)) added.push(additions(request));
+      if (!("error" in answer)) added.push(additions(request));
     }
     try {
       this.#o.engine.widen(added);
@@ -104,19 +122,19 @@ export class ControlServer {
       this.#o.log.error({ err: error }, "the packet filter could not be changed");
     }
     if (changed) this.#o.engine.settleSoon();
-    if (!socket.destroyed) socket.write(answers.map((a) => `${JSON.stringify(a)}\n`).join(""));
+    send(socket, answers);
+    return tables;
   }
 
-  async #answer({ id, method, args }: Request): Promise<Answer[]> {
+  async #answer({ id, method, args }: Request): Promise<Answer> {
     try {
-      if (method === "connections") return await this.#connections(id);
-      return [{ id, value: await this.#call(method, args) }];
+      return { id, value: await this.#call(method, args) };
     } catch (error) {
       if (error instanceof TableError || error instanceof UnsupportedError)
-        return [{ id, error: { code: error.code, message: error.message } }];
+        return { id, error: { code: error.code, message: error.message } };
       // Arguments of a wrong shape end here; so do bugs, which the log then shows.
       this.#o.log.error({ err: error, method }, "request failed");
-      return [{ id, error: { code: "EINVAL", message: `${method}: ${String(error)}` } }];
+      return { id, error: { code: "EINVAL", message: `${method}: ${String(error)}` } };
     }
   }
 
@@ -144,17 +162,21 @@ export class ControlServer {
     );
   }
 
-  async #connections(id: number): Promise<Answer[]> {
-    const answers: Answer[] = [];
-    let part: ConnectionStatus[] = [];
-    for await (const connection of this.#o.engine.plane.connections()) {
-      part.push(connection);
-      if (part.length < CONNECTIONS_A_LINE) continue;
-      answers.push({ id, value: part, more: true });
-      part = [];
+  /** Sends the connection table in parts; between them packets have their turn, and the client time to read. */
+  async #connections(socket: Socket, ids: readonly number[]): Promise<void> {
+    for (const id of ids) {
+      let part: ConnectionStatus[] = [];
+      for await (const connection of this.#o.engine.plane.connections()) {
+        part.push(connection);
+        if (part.length < CONNECTIONS_A_LINE) continue;
+        const room = send(socket, [{ id, value: part, more: true }]);
+        part = [];
+        if (socket.destroyed) return;
+        if (room) await new Promise((resolve) => setImmediate(resolve));
+        else await drained(socket);
+      }
+      send(socket, [{ id, value: part }]);
     }
-    answers.push({ id, value: part });
-    return answers;
   }
 
   /** Listens no more and lets go of the clients once their answers are on the way. */
@@ -164,6 +186,26 @@ export class ControlServer {
     this.#server.close();
     for (const socket of this.#clients) socket.end();
   }
+}
+
+/** Whether the socket has room for more. */
+function send(socket: Socket, answers: readonly Answer[]): boolean {
+  if (socket.destroyed || answers.length === 0) return true;
+  return socket.write(answers.map((a) => `${JSON.stringify(a)}\n`).join(""));
+}
+
+/** When the socket has room again, or is gone. */
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      socket.off("drain", done);
+      socket.off("close", done);
+      resolve();
+    };
+    socket.on("drain", done);
+    socket.on("close", done);
+    if (socket.destroyed) done();
+  });
 }
 
 const changes = (method: string): boolean =>
