@@ -226,3 +226,33 @@ test("the table agrees with a simple map through any sequence of opens, uses, an
     { numRuns: 200 },
   );
 });
+
+test("of two connections with the same ends the newer is found, also after the hash has grown", () => {
+  const t = new ConnectionTable(7, 0);
+  const spare = t.make(connection());
+  const old = t.make(connection());
+  t.hash(old, 0);
+  t.drop(spare);
+  // The newer one has the lower slot.
+  const young = t.make(connection({ destination: toWords("10.2.0.12") }));
+  expect(young).toBeLessThan(old);
+  t.hash(young, 0);
+  for (let i = 0; i < 5000; i++) t.hash(t.make(connection({ client: Int32Array.of(i, 0, 0, 0) })), 0);
+  expect(t.size).toBeGreaterThan(4096);
+  expect(t.lookupIn(key("10.1.0.2", 40001, "10.9.0.1", 80))).toBe(young);
+  t.drop(young);
+  expect(t.lookupIn(key("10.1.0.2", 40001, "10.9.0.1", 80))).toBe(old);
+});
+
+test("the hash of local ports grows: every port is found, and no chain runs in a circle", () => {
+  const t = new ConnectionTable(7, 0);
+  const local = toWords("10.2.0.5");
+  const taken = (port: number): boolean => t.localTaken(key("10.2.0.11", 8080, "10.2.0.5", port));
+  for (let port = 1; port <= 1000; port++) {
+    const c = t.make(connection({ flags: 5 }));
+    t.hashLocal(c, local, port);
+    if (port === 257 || port === 513)
+      for (let other = 2000; other < 12_000; other++) expect(taken(other)).toBe(false);
+  }
+  for (let port = 1; port <= 1000; port++) expect(taken(port)).toBe(true);
+});

@@ -236,7 +236,7 @@ export class ConnectionTable {
     return this.w[c * STRIDE + TIMEOUT] >>> 0;
   }
   setTimeoutMs(c: number, ms: number): void {
-    this.w[c * STRIDE + TIMEOUT] = ms > MAX_TIMEOUT_MS ? MAX_TIMEOUT_MS : ms;
+    this.w[c * STRIDE + TIMEOUT] = Math.min(ms, MAX_TIMEOUT_MS);
   }
   inPackets(c: number): number {
     return this.w[c * STRIDE + IN_PACKETS] >>> 0;

@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { buildPacket } from "../testkit/packet-build.ts";
+import { parseNote } from "../testkit/packet-notation.ts";
 import { udpPacket } from "../testkit/segments.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import { Flow } from "./flow.ts";
@@ -89,4 +91,33 @@ test("an IPv6 packet is cut into fragments of the size it came in, and those rea
   expect(parts.map((part) => part.length)).toEqual([1280, 1280, 592]);
   const r = new Reassembler();
   expect(feed(r, [parts[2], parts[0], parts[1]])).toEqual(whole);
+});
+
+const built = (note: string): Uint8Array => buildPacket(parseNote(note));
+
+test("a last fragment that ends before others spoils the packet: no hole is ever filled with what lay there", () => {
+  const part = (what: string): Uint8Array => built(`ip 10.1.0.2 > 10.9.0.1 proto=17 id=7 ${what}`);
+  const parts = [part("mf len=8"), part("mf frag=24 len=8"), part("frag=16 len=0")];
+  expect(feed(new Reassembler(), parts)).toBeUndefined();
+  const twoEnds = [part("mf len=8"), part("frag=16 len=8"), part("frag=8 len=0"), part("mf frag=8 len=8")];
+  expect(feed(new Reassembler(), twoEnds)).toBeUndefined();
+});
+
+test("destination options behind the fragment header, which only the first fragment shows, do not part the pieces", () => {
+  // Destination options (next header UDP, 8 bytes of padding), then a datagram of 24 bytes.
+  const note = `ip 2001:db8::2 > 2001:db8::1 proto=60 fragid=9 hex=1100010400000000${"00010002001800000102030405060708090a0b0c0d0e0f10"}`;
+  const whole = feed(new Reassembler(), [built(`${note} cut=16-`), built(`${note} cut=0-16`)]);
+  expect(whole).toEqual(built(note.replace(" fragid=9", "")));
+});
+
+test("many small fragments do not outgrow the memory that is set aside", () => {
+  const r = new Reassembler();
+  const part = built("ip 10.1.0.2 > 10.9.0.1 proto=17 mf len=8");
+  for (let id = 0; id < 10_000; id++) {
+    new DataView(part.buffer).setUint16(4, id);
+    feed(r, [part]);
+  }
+  // 4 MiB at some 900 bytes each.
+  expect(r.pending).toBeLessThan(5000);
+  expect(r.pending).toBeGreaterThan(4000);
 });

@@ -158,7 +158,7 @@ function noteNextHeader(header: Uint8Array, p: Packet, flow: Flow): void {
 function join(w: Waiting, p: Packet, flow: Flow): boolean {
   const header = w.header!;
   const length = header.length + w.total!;
-  if (length > LONGEST) return false;
+  if (length > LONGEST || p.at + length > p.bytes.length) return false;
   p.bytes.set(header, p.at);
   for (const [offset, piece] of w.pieces) p.bytes.set(piece, p.at + header.length + offset);
   p.end = p.at + length;

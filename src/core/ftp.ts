@@ -21,6 +21,8 @@ import { after, note, shiftAck, shiftAcks, shiftAt, shiftSeq } from "./sequence.
 import { TCP_STATE, TCP_TIMEOUT_MS } from "./states/tcp.ts";
 import type { Tracker } from "./tracker.ts";
 
+/** Longest IPv4 packet, bytes. */
+const LONGEST = 65535;
 /** Control ports. */
 const FTP_PORT = 21;
 
@@ -100,6 +102,7 @@ export class FtpHelper {
     const seq = tcp.seq(v, flow.l4);
     if (rare.ftp?.passive && this.context.connections.state(c) === TCP_STATE.ESTABLISHED) {
       const delta = this.readReply(p, flow, c);
+      if (delta === undefined) return false;
       if (delta !== 0) {
         rare.sequence ??= [undefined, undefined];
         const old = rare.sequence[1];
@@ -114,8 +117,8 @@ export class FtpHelper {
     return true;
   }
 
-  /** Opens the way for a passive data connection; returns by how many bytes the text grew. */
-  private readReply(p: Packet, flow: Flow, c: number): number {
+  /** Opens the way for a passive data connection; returns by how many bytes the text grew, undefined when it cannot. */
+  private readReply(p: Packet, flow: Flow, c: number): number | undefined {
     const v = p.view;
     const from = flow.l4 + tcp.headerLen(v, flow.l4);
     const { connections } = this.context;
@@ -137,8 +140,9 @@ export class FtpHelper {
     return 0;
   }
 
-  private replace(p: Packet, flow: Flow, start: number, end: number, text: Uint8Array): number {
+  private replace(p: Packet, flow: Flow, start: number, end: number, text: Uint8Array): number | undefined {
     const delta = text.length - (end - start);
+    if (flow.end - flow.at + delta > LONGEST || flow.end + delta > p.bytes.length) return undefined;
     p.bytes.copyWithin(start + text.length, end, flow.end);
     p.bytes.set(text, start);
     resize(p, flow, flow.end + delta);

@@ -62,6 +62,11 @@ export function execute(
     });
     child.once("error", (error) => resolve({ status: 127, stdout, stderr: error.message }));
     child.once("close", (code, signal) => {
+      // A Ctrl-C in the moment between fork and setsid still reaches the child, before it is the program: start it again.
+      if (signal === "SIGINT") {
+        resolve(execute(file, args, options));
+        return;
+      }
       const killed = signal === null ? "" : `ended by ${signal}, after ${PATIENCE_MS / 1000} s at most`;
       resolve({ status: code ?? 128, stdout, stderr: stderr || killed });
     });
