@@ -64,13 +64,12 @@ group("an error about a reply, from the client's side", () => {
     );
   });
 
-  test("with a wrong checksum is dropped", () => {
+  test("with a wrong checksum is dropped where it would be translated, and passed on where not", () => {
     for (const method of ["nat", "dr"] as const) {
       const bed = new DirectorBed().add(WEB).to(WEB, RS, { method });
       bed.in(SYN);
-      expect(bed.in(`icmp ${ROUTER} > ${VIP} unreach-host csum=0x1 [ tcp ${VIP}:80 > ${CLIENT} A ]`)).toEqual(
-        [],
-      );
+      const sent = bed.in(`icmp ${ROUTER} > ${VIP} unreach-host csum=0x1 [ tcp ${VIP}:80 > ${CLIENT} A ]`);
+      expect(sent.length).toBe(method === "nat" ? 0 : 1);
     }
   });
 

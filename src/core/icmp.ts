@@ -108,7 +108,10 @@ export class IcmpErrors {
   }
 
   private relay(p: Packet, flow: Flow, c: number, hook: Hook): Verdict {
-    if (!this.checksumOk(p, flow)) return "drop";
+    const method = this.context.connections.flags(c) & FLAG.methodMask;
+    const translated = method === METHOD_NUMBER.nat || method === METHOD_NUMBER.fullnat;
+    // What is passed on as it is keeps its checksum, right or wrong: the server judges it.
+    if (translated && !this.checksumOk(p, flow)) return "drop";
     countIn(this.context, c, flow.end - flow.at);
     return this.forwarder.relay(p, flow, c, hook, (server) => this.translateRequest(p, flow, c, server));
   }
