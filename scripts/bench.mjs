@@ -38,6 +38,8 @@ const files = (existsSync(folder) ? readdirSync(folder) : [])
 const table = new Table({
   head: ["benchmark", "what", "reached", "unit", "note"],
   colAligns: ["left", "left", "right"],
+  // Plain text: the table is pasted into documents and mails.
+  style: { head: [], border: [], compact: true },
 });
 let failed = 0;
 for (const name of files) {

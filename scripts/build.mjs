@@ -21,6 +21,8 @@ import { build } from "esbuild";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const quiet = process.argv.includes("--quiet");
 
+const KERNEL_PLANE = "src/planes/kernel/kernel.ts";
+
 /** Command → its entry point. Those with `onPath` get a link in dist/bin. */
 const COMMANDS = [
   { name: "ipvsadm", entry: "src/interfaces/cli/ipvsadm/entry-ipvsadm.ts", onPath: true },
@@ -28,7 +30,17 @@ const COMMANDS = [
   { name: "ipvsadm-restore", entry: "src/interfaces/cli/ipvsadm/entry-restore.ts", onPath: true },
   { name: "lvsd", entry: "src/interfaces/cli/lvsd/entry.ts", onPath: true },
   { name: "lvsd-engine", entry: "src/planes/engine/main.ts", onPath: false },
+  { name: "lvsd-kernel", entry: KERNEL_PLANE, onPath: false },
 ];
+
+/** The kernel plane is a file of its own beside the commands: most runs do not need it, and it brings foreign functions along. */
+const kernelPlaneApart = {
+  name: "kernel plane apart",
+  setup: (build) =>
+    build.onResolve({ filter: /\/kernel\/kernel\.ts$/ }, ({ kind }) =>
+      kind === "entry-point" ? undefined : { path: "./lvsd-kernel.cjs", external: true },
+    ),
+};
 
 // Node 20 reads the whole certificate file at every start when NODE_EXTRA_CA_CERTS is set: 100 ms that no command here needs.
 const SHEBANG = "#!/usr/bin/env -S -u NODE_EXTRA_CA_CERTS node";
@@ -67,6 +79,8 @@ async function bundle({ name, entry, onPath }) {
     target: "node20",
     format: "cjs",
     external: ["koffi"],
+    plugins: [kernelPlaneApart],
+    supported: { "dynamic-import": false }, // require() is quicker, and beside what is bundled nothing is a module
     banner: { js: SHEBANG },
     define: { "import.meta.dirname": "__dirname", "import.meta.filename": "__filename" },
     legalComments: "none",

@@ -2,17 +2,10 @@
  * Full-NAT: both addresses are rewritten, so real servers need no route to the client.
  * @module
  */
-import { ask, http, type Lab, type LabHost, run, title } from "../lab.ts";
+import { ask, http, type Lab, run, title } from "../lab.ts";
+import { client, director, NETWORKS, server, VIP } from "./two-nets.ts";
 
-const VIP = "192.168.1.100";
 const site = http(`http://${VIP}/`);
-
-const server = (number: number): LabHost => ({
-  name: `rs${number}`,
-  note: "no default route",
-  nics: [{ device: "eth0", network: "lan", addresses: [`10.0.0.${number}/24`] }],
-  serves: { address: `10.0.0.${number}`, http: 80 },
-});
 
 export const fullnat: Lab = {
   name: "fullnat",
@@ -20,22 +13,11 @@ export const fullnat: Lab = {
   about:
     "The director writes both addresses: a local address of its own (LIP) as the source, the real server's as the " +
     "destination. The real servers need no route to the client, and no change at all.",
-  networks: [
-    { name: "wan", cidr: "192.168.1.0/24" },
-    { name: "lan", cidr: "10.0.0.0/24" },
-  ],
+  networks: NETWORKS,
   hosts: [
-    { name: "client", nics: [{ device: "eth0", network: "wan", addresses: ["192.168.1.10/24"] }] },
-    {
-      name: "director",
-      note: `VIP ${VIP}`,
-      nics: [
-        { device: "eth0", network: "wan", addresses: ["192.168.1.1/24"] },
-        { device: "eth1", network: "lan", addresses: ["10.0.0.254/24"] },
-      ],
-    },
-    server(1),
-    server(2),
+    client,
+    director,
+    ...[1, 2].map((number) => ({ ...server(number, { http: 80 }), note: "no default route" })),
   ],
   steps: [
     title("The hosts"),

@@ -2,16 +2,10 @@
  * NAT: three real servers on a private network behind the director.
  * @module
  */
-import { ask, http, type Lab, type LabHost, run, title } from "../lab.ts";
+import { ask, http, type Lab, run, title } from "../lab.ts";
+import { client, director, NETWORKS, natHosts, server, VIP } from "./two-nets.ts";
 
-const VIP = "192.168.1.100";
 const site = http(`http://${VIP}/`);
-
-const server = (number: number): LabHost => ({
-  name: `rs${number}`,
-  nics: [{ device: "eth0", network: "lan", addresses: [`10.0.0.${number}/24`] }],
-  serves: { address: `10.0.0.${number}`, http: 80 },
-});
 
 export const nat: Lab = {
   name: "nat",
@@ -19,28 +13,11 @@ export const nat: Lab = {
   about:
     "The director writes a real server's address into every request, and the VIP back into every reply. The real servers " +
     "need nothing but a default route through the director.",
-  networks: [
-    { name: "wan", cidr: "192.168.1.0/24" },
-    { name: "lan", cidr: "10.0.0.0/24" },
-  ],
-  hosts: [
-    { name: "client", nics: [{ device: "eth0", network: "wan", addresses: ["192.168.1.10/24"] }] },
-    {
-      name: "director",
-      note: `VIP ${VIP}`,
-      nics: [
-        { device: "eth0", network: "wan", addresses: ["192.168.1.1/24"] },
-        { device: "eth1", network: "lan", addresses: ["10.0.0.254/24"] },
-      ],
-    },
-    server(1),
-    server(2),
-    server(3),
-  ],
+  networks: NETWORKS,
+  hosts: [client, director, ...[1, 2, 3].map((number) => server(number, { http: 80 }))],
   steps: [
     title("The hosts"),
-    ...["rs1", "rs2", "rs3"].flatMap((host) => run(host, "ip route add default via 10.0.0.254")),
-    ...run("director", "sysctl -w net.ipv4.ip_forward=1", `ip addr add ${VIP}/32 dev eth0`),
+    ...natHosts("rs1", "rs2", "rs3"),
     title("The rules"),
     ...run(
       "director",
