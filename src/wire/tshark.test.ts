@@ -23,7 +23,7 @@ import * as tcp from "./tcp.ts";
 import * as udp from "./udp.ts";
 
 const has = (tool: string) => spawnSync("which", [tool]).status === 0;
-const missing = ["tshark", "tcpdump", "ip", "ethtool", "python3"].filter((tool) => !has(tool));
+const missing = ["tshark", "tcpdump", "ip", "ethtool"].filter((tool) => !has(tool));
 const writes = !missing.includes("tshark");
 const reason =
   missing.length > 0 ? `needs ${missing.join(", ")}` : process.getuid?.() === 0 ? "" : "needs root";
@@ -478,12 +478,12 @@ const run = (command: string) => execFileSync("sh", ["-ec", command], { stdio: [
 
 /** Traffic for the capture: TCP, and UDP to a closed port (an ICMP error comes back), in both families. */
 const TRAFFIC = `
-import socket
-def talk(family, address):
-    u = socket.socket(family, socket.SOCK_DGRAM); u.sendto(b"udp!x", (address, 9999))
-    try: socket.create_connection((address, 9998), 2)
-    except ConnectionRefusedError: pass
-talk(socket.AF_INET, "192.0.2.2"); talk(socket.AF_INET6, "2001:db8::2")
+const [net, dgram] = [require("node:net"), require("node:dgram")];
+for (const [kind, address] of [["udp4", "192.0.2.2"], ["udp6", "2001:db8::2"]]) {
+  const u = dgram.createSocket(kind);
+  u.send("udp!x", 9999, address, () => u.close());
+  net.connect(9998, address).on("error", () => {});
+}
 `;
 
 describe.skipIf(reason !== "" && !process.env["CI"])("we and tshark on a kernel's packets", () => {
@@ -515,7 +515,7 @@ describe.skipIf(reason !== "" && !process.env["CI"])("we and tshark on a kernel'
         dump.stderr.on("data", (text: Buffer) => text.includes("listening") && resolve());
         dump.once("exit", () => resolve());
       });
-      execFileSync("ip", ["netns", "exec", A, "python3", "-c", TRAFFIC]);
+      execFileSync("ip", ["netns", "exec", A, process.execPath, "-e", TRAFFIC]);
       await new Promise((resolve) => setTimeout(resolve, 300));
     } finally {
       dump.kill("SIGINT");
