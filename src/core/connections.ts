@@ -1,16 +1,14 @@
 /**
- * The connection table: a slab of fixed-size records in one typed array, a hash over them, and a timer wheel.
+ * The connection table: a slab of fixed-size records in one typed array, and a hash over them.
  *
  * A connection is named by its slot number (0 = none), so a packet finds, reads and changes its connection without
  * allocating. Keys are those of ip_vs (`net/netfilter/ipvs/ip_vs_conn.c`): one hash chain holds a connection for both
  * directions, because it is made of the client's address, port and protocol only. Full-NAT connections are in a second
  * hash by their local address and port, which is where replies arrive.
- *
- * Timers are lazy: a packet only writes the new due time. The wheel looks at a connection when the due time it knew comes
- * up, and moves on the ones that were used since; only a timeout that became shorter moves a connection at once.
  * @module
  */
 import type { Family } from "./service.ts";
+import { TimerWheel } from "./timer-wheel.ts";
 
 /** Connection flags, `include/uapi/linux/ip_vs.h` (`IP_VS_CONN_F_*`). */
 export const FLAG = {
@@ -27,7 +25,7 @@ export const FLAG = {
 } as const;
 
 // Record layout, in 32-bit words.
-const STRIDE = 35;
+const STRIDE = 32;
 const NEXT = 0;
 const FLAGS = 1;
 const STATE = 2;
@@ -44,17 +42,11 @@ const CHILDREN = 24;
 const TIMEOUT = 25; // ms, unsigned
 const IN_PACKETS = 26;
 const FWMARK = 27;
-const TICK = 28; // wheel tick it is queued for
-const WHEEL_NEXT = 29;
-const WHEEL_PREV = 30;
-const LOCAL_NEXT = 31;
-const SEQ_DELTA = 32; // full-NAT: new minus old initial sequence number
-const SERVER_ISN = 33; // full-NAT: the server's initial sequence number + 1
-const MARKS = 34; // bit 0: used slot; bit 1: has rare data; bit 2: server ISN known
+const LOCAL_NEXT = 28;
+const SEQ_DELTA = 29; // full-NAT: new minus old initial sequence number
+const SERVER_ISN = 30; // full-NAT: the server's initial sequence number + 1
+const MARKS = 31; // bit 0: used slot; bit 1: has rare data; bit 2: server ISN known
 
-/** Length of one wheel tick, ms. */
-const TICK_MS = 100;
-const SLOTS = 8192;
 /** Provisional timeout of a new connection, ms. */
 export const NEW_TIMEOUT_MS = 3000;
 /** Longest timeout that is kept, ms: 49 days. */
@@ -116,7 +108,6 @@ export class ConnectionTable {
   /** Entries whose client port is not known yet. */
   private withoutPort = 0;
   private w: Int32Array;
-  private due: Float64Array;
   private capacity: number;
   private free = 0;
   private used = 1;
@@ -125,8 +116,7 @@ export class ConnectionTable {
   private localHeads: Int32Array = new Int32Array(256);
   private localMask = 255;
   private localCount = 0;
-  private readonly wheel = new Int32Array(SLOTS);
-  private tick: number;
+  private readonly timers: TimerWheel;
   private readonly seed: number;
   private readonly rare = new Map<number, RareData>();
 
@@ -139,12 +129,11 @@ export class ConnectionTable {
     this.seed = seed | 0;
     this.capacity = capacity;
     this.w = new Int32Array(capacity * STRIDE);
-    this.due = new Float64Array(capacity);
+    this.timers = new TimerWheel(now, capacity);
     let size = 4096;
     while (size < capacity) size *= 2;
     this.heads = new Int32Array(size);
     this.mask = size - 1;
-    this.tick = Math.floor(now / TICK_MS);
   }
 
   /** Buckets of the hash. */
@@ -263,7 +252,7 @@ export class ConnectionTable {
   }
   /** Monotonic ms at which it expires if nothing happens. */
   dueAt(c: number): number {
-    return this.due[c];
+    return this.timers.dueAt(c);
   }
   /** Rare data of the connection; with `make` it is created. */
   rareData(c: number, make = false): RareData | undefined {
@@ -300,7 +289,6 @@ export class ConnectionTable {
     }
     w[b + TIMEOUT] = NEW_TIMEOUT_MS;
     w[b + FWMARK] = n.fwmark;
-    w[b + TICK] = -1;
     w[b + MARKS] = 1;
     return c;
   }
@@ -336,7 +324,7 @@ export class ConnectionTable {
       if (this.w[b + FLAGS] & FLAG.noClientPort) this.withoutPort--;
     }
     if (this.localPort(c) !== 0) this.unlinkLocal(c);
-    this.unqueue(c);
+    this.timers.cancel(c);
     if (this.w[b + MARKS] & 2) this.rare.delete(c);
     this.w[b + MARKS] = 0;
     this.w[b + FLAGS] = 0;
@@ -499,73 +487,21 @@ export class ConnectionTable {
 
   /** Starts the timer anew with the connection's timeout. */
   restart(c: number, now: number): void {
-    const b = c * STRIDE;
-    const due = now + (this.w[b + TIMEOUT] >>> 0);
-    this.due[c] = due;
-    const tick = Math.ceil(due / TICK_MS);
-    const queued = this.w[b + TICK];
-    if (queued === -1 || tick < queued) {
-      this.unqueue(c);
-      this.queue(c, tick);
-    }
+    this.timers.start(c, now + (this.w[c * STRIDE + TIMEOUT] >>> 0));
   }
 
   /** Makes the timer fire at the next {@link expire}. */
   expireNow(c: number, now: number): void {
-    this.due[c] = now;
-    this.unqueue(c);
-    this.queue(c, this.tick);
+    this.timers.startNow(c, now);
   }
 
   /** Fires the timers that are due. `handler` drops the connection, or says that it must stay a minute longer. */
   expire(now: number, handler: ExpiryHandler): void {
-    const last = Math.floor(now / TICK_MS);
-    // After a long pause one round of the wheel sees everything.
-    if (last - this.tick >= SLOTS) this.tick = last - SLOTS + 1;
-    for (;;) {
-      this.sweep(this.tick, now, handler);
-      if (this.tick >= last) return;
-      this.tick++;
-    }
-  }
-
-  private sweep(tick: number, now: number, handler: ExpiryHandler): void {
-    const slot = tick & (SLOTS - 1);
-    // Always from the head: the handler may drop any connection, also ones queued here (a parent that lost its last child).
-    // What is put back goes to a later slot, never to this one, so the loop ends.
-    for (let c = this.wheel[slot]; c !== 0; c = this.wheel[slot]) {
-      this.unqueue(c);
-      if (this.due[c] > now) {
-        this.queue(c, Math.max(Math.ceil(this.due[c] / TICK_MS), tick + 1));
-      } else if (!handler(c)) {
-        this.w[c * STRIDE + TIMEOUT] = KEPT_TIMEOUT_MS;
-        this.due[c] = now + KEPT_TIMEOUT_MS;
-        this.queue(c, Math.max(Math.ceil(this.due[c] / TICK_MS), tick + 1));
-      }
-    }
-  }
-
-  private queue(c: number, tick: number): void {
-    const at = Math.min(Math.max(tick, this.tick), this.tick + SLOTS - 1);
-    const slot = at & (SLOTS - 1);
-    const b = c * STRIDE;
-    const head = this.wheel[slot];
-    this.w[b + TICK] = at;
-    this.w[b + WHEEL_NEXT] = head;
-    this.w[b + WHEEL_PREV] = 0;
-    if (head !== 0) this.w[head * STRIDE + WHEEL_PREV] = c;
-    this.wheel[slot] = c;
-  }
-
-  private unqueue(c: number): void {
-    const b = c * STRIDE;
-    if (this.w[b + TICK] === -1) return;
-    const next = this.w[b + WHEEL_NEXT];
-    const prev = this.w[b + WHEEL_PREV];
-    if (next !== 0) this.w[next * STRIDE + WHEEL_PREV] = prev;
-    if (prev !== 0) this.w[prev * STRIDE + WHEEL_NEXT] = next;
-    else this.wheel[this.w[b + TICK] & (SLOTS - 1)] = next;
-    this.w[b + TICK] = -1;
+    this.timers.advance(now, (c) => {
+      if (handler(c)) return;
+      this.w[c * STRIDE + TIMEOUT] = KEPT_TIMEOUT_MS;
+      this.timers.start(c, now + KEPT_TIMEOUT_MS);
+    });
   }
 
   // --- hash -----------------------------------------------------------------------------------------------------------
@@ -672,8 +608,6 @@ export class ConnectionTable {
     const w = new Int32Array(this.capacity * STRIDE);
     w.set(this.w);
     this.w = w;
-    const due = new Float64Array(this.capacity);
-    due.set(this.due);
-    this.due = due;
+    this.timers.grow(this.capacity);
   }
 }
