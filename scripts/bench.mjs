@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /**
- * Runs the benchmarks, bench/*.ts (or those whose names are given), and prints one table.
+ * Runs the benchmarks, bench/*.ts (or those whose names are given), and prints one table. With --kernel those of bench/kernel,
+ * which run on the kernel's own ip_vs in the virtual machine.
  *
  * A benchmark prints what it measured as lines of JSON, `{"name", "value", "unit", "note"?}`; other lines are shown as they
  * come.
@@ -14,7 +15,8 @@ import Table from "cli-table3";
 import { build } from "esbuild";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const folder = join(root, "bench");
+const kernel = process.argv.includes("--kernel");
+const folder = join(root, kernel ? "bench/kernel" : "bench");
 
 /** Runs one bundled benchmark; resolves with its measurements. */
 function measure(file) {
@@ -29,7 +31,7 @@ function measure(file) {
   return new Promise((resolve) => child.on("close", (code) => resolve({ rows, ok: code === 0 })));
 }
 
-const wanted = process.argv.slice(2);
+const wanted = process.argv.slice(2).filter((word) => word !== "--kernel");
 const files = (existsSync(folder) ? readdirSync(folder) : [])
   .filter((name) => name.endsWith(".ts"))
   .filter((name) => wanted.length === 0 || wanted.includes(basename(name, ".ts")))

@@ -22,13 +22,14 @@ export interface ConnectionStatus {
   readonly destinationFamily: Family;
   readonly destination: string;
   readonly destinationPort: number;
-  readonly method: ForwardingMethod;
+  /** Undefined where the plane cannot tell (the kernel's list of connections does not). */
+  readonly method?: ForwardingMethod;
   /** Full-NAT: the address and port that the real server sees. */
   readonly local?: { readonly address: string; readonly port: number };
   /** Persistence engine and its data (SIP Call-ID). */
   readonly engine?: { readonly name: string; readonly data: string };
   readonly template: boolean;
   readonly fwmark: number;
-  /** Packets seen from the client. */
-  readonly inPackets: number;
+  /** Packets seen from the client; undefined where the plane cannot tell. */
+  readonly inPackets?: number;
 }

@@ -31,10 +31,20 @@ export class TableError extends Error {
     super(message);
     this.code = code;
   }
+  /** By name: a plane built into a file of its own has this class a second time. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isError(value, "TableError");
+  }
 }
 
 /** A plane was asked for something it cannot do; names the plane that can. */
 export class UnsupportedError extends Error {
   override readonly name = "UnsupportedError";
   readonly code = "EUNSUPPORTED";
+  /** By name, as with {@link TableError}. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return isError(value, "UnsupportedError");
+  }
 }
+
+const isError = (value: unknown, name: string): boolean => value instanceof Error && value.name === name;

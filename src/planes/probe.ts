@@ -2,7 +2,8 @@
  * What each plane can do on this machine, found by trying.
  * @module
  */
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
+import { defaultPlane, kernelPresent } from "./select.ts";
 
 /** One plane's report. */
 export interface PlaneReport {
@@ -16,7 +17,8 @@ export interface PlaneReport {
 
 /** Tries every plane. Nothing of it stays, and no traffic is touched: what is tried is tried in a namespace of its own. */
 export async function planes(): Promise<PlaneReport[]> {
-  const engine = await engineReport();
+  const [kernel, engine] = [await kernelReport(), await engineReport()];
+  const chosen = defaultPlane();
   return [
     {
       name: "ebpf",
@@ -24,25 +26,28 @@ export async function planes(): Promise<PlaneReport[]> {
       details: ["this version of lvsd does not have it yet"],
       chosen: false,
     },
-    kernelReport(),
-    { ...engine, chosen: engine.works },
+    { ...kernel, chosen: kernel.works && chosen === "kernel" },
+    { ...engine, chosen: engine.works && chosen === "engine" },
   ];
 }
 
-function kernelReport(): PlaneReport {
-  // Its proc files are there in every namespace once the module is loaded or built in.
-  const present = existsSync("/proc/net/ip_vs");
-  const found = present
-    ? "the kernel's ip_vs is loaded"
-    : moduleInstalled()
-      ? "the kernel's ip_vs is installed but not loaded (modprobe ip_vs)"
-      : "this kernel has no ip_vs";
-  return {
-    name: "kernel",
-    works: false,
-    details: [found, "this version of lvsd does not drive it yet"],
-    chosen: false,
-  };
+async function kernelReport(): Promise<Omit<PlaneReport, "chosen">> {
+  const report = (works: boolean, ...details: string[]) => ({ name: "kernel", works, details }) as const;
+  if (!kernelPresent()) {
+    return moduleInstalled()
+      ? report(true, "the kernel's ip_vs is installed but not loaded; LVSD_PLANE=kernel loads it")
+      : report(false, "this kernel has no ip_vs");
+  }
+  try {
+    const { kernelPlane } = await import("./kernel/kernel.ts");
+    const plane = kernelPlane();
+    const { version, tableSize } = await plane.info();
+    await plane.close();
+    const dotted = `${version >> 16}.${(version >> 8) & 0xff}.${version & 0xff}`;
+    return report(true, `the kernel's ip_vs ${dotted} is loaded, with ${tableSize} buckets of connections`);
+  } catch (error) {
+    return report(false, error instanceof Error ? error.message : String(error));
+  }
 }
 
 function moduleInstalled(): boolean {

@@ -36,6 +36,8 @@ export interface Choice {
   /** A part of "topic: title"; "" for all. */
   readonly only?: string;
   readonly files?: readonly string[];
+  /** Whose ipvsadm sets up the kernel's ip_vs. @default "debian" */
+  readonly commands?: Programme["commands"];
 }
 
 /** Reads the player's lines until it ends. @throws when it ended before it was done */
@@ -86,6 +88,7 @@ async function perform(
       files: choice.files ?? scenarioFiles(),
       tag: choice.tag,
       only: choice.only ?? "",
+      commands: choice.commands ?? "debian",
     };
     writeFileSync(list, JSON.stringify(programme));
     await follow(start(program, list, work), told);
@@ -105,7 +108,10 @@ export function runOnKernel(choice: Choice, told: (outcome: Outcome) => void): P
     writeFileSync(script, `#!/bin/sh\n${command}\n`, { mode: 0o755 });
     return spawn(join(ROOT, "scripts/vm/run"), [script], {
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, TIMEOUT_S: process.env["TIMEOUT_S"] ?? "1200" },
+      env: {
+        ...process.env,
+        TIMEOUT_S: process.env["TIMEOUT_S"] ?? (choice.commands === "ours" ? "2400" : "1200"),
+      },
     });
   });
 }

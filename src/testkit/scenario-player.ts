@@ -22,9 +22,11 @@ export interface Programme {
   readonly tag: string;
   /** A part of "topic: title", "" for all. */
   readonly only: string;
+  /** Whose ipvsadm sets up the kernel's ip_vs. */
+  readonly commands: "debian" | "ours";
 }
 
-const { plane, dist, runDirectory, files, tag, only } = JSON.parse(
+const { plane, dist, runDirectory, files, tag, only, commands } = JSON.parse(
   readFileSync(process.argv[2], "utf8"),
 ) as Programme;
 
@@ -41,7 +43,8 @@ function lvsd(...words: string[]): void {
 
 const PLANES: Record<Programme["plane"], Omit<TunStageOptions, "local">> = {
   kernel: {
-    ipvsadm: ["/usr/sbin/ipvsadm"],
+    ipvsadm: commands === "ours" ? [process.execPath, `${dist}/ipvsadm.cjs`] : ["/usr/sbin/ipvsadm"],
+    env: { LVSD_PLANE: "kernel" },
     setting: (name, value) => writeSysctl(`net.ipv4.vs.${name}`, value),
     synchronous: true,
   },

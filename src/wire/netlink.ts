@@ -192,56 +192,118 @@ export function errorOf(message: Message): number {
   return -v.getInt32(0, LITTLE_ENDIAN);
 }
 
-/** Attributes by type, read lazily. */
+/** Attributes by type. Of a type that occurs twice the last one counts, as in the kernel. */
 export class Attributes {
-  readonly #found = new Map<number, Uint8Array>();
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #start: number;
+  readonly #end: number;
+  /** Where the value of a type starts, by type; made when first needed. */
+  #index: number[] | undefined;
 
-  /** Reads the attributes in `bytes` from `at`; stops at the first one that lies about its length. */
-  constructor(bytes: Uint8Array, at = 0) {
-    const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    while (at + 4 <= bytes.length) {
+  /** The attributes in `bytes` from `at` to `end`, up to the first one that lies about its length. */
+  constructor(
+    bytes: Uint8Array,
+    at = 0,
+    end = bytes.length,
+    view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+  ) {
+    this.#bytes = bytes;
+    this.#view = view;
+    this.#start = at;
+    this.#end = end;
+  }
+
+  #makeIndex(): number[] {
+    const v = this.#view;
+    const index: number[] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    for (let at = this.#start; at + 4 <= this.#end; ) {
       const length = v.getUint16(at, LITTLE_ENDIAN);
-      if (length < 4 || at + length > bytes.length) break;
-      this.#found.set(
-        v.getUint16(at + 2, LITTLE_ENDIAN) & NLA_TYPE_MASK,
-        bytes.subarray(at + 4, at + length),
-      );
+      if (length < 4 || at + length > this.#end) break;
+      index[v.getUint16(at + 2, LITTLE_ENDIAN) & NLA_TYPE_MASK] = at + 4;
       at += align(length);
     }
+    this.#index = index;
+    return index;
+  }
+
+  /** Where the value of at least `least` bytes starts, or -1. */
+  #find(type: number, least: number): number {
+    const at = (this.#index ?? this.#makeIndex())[type];
+    return at && this.#length(at) >= least ? at : -1;
+  }
+
+  /** Length of the value that starts at `at`. */
+  #length(at: number): number {
+    return this.#view.getUint16(at - 4, LITTLE_ENDIAN) - 4;
   }
 
   has(type: number): boolean {
-    return this.#found.has(type);
+    return this.#find(type, 0) >= 0;
   }
 
   bytes(type: number): Uint8Array | undefined {
-    return this.#found.get(type);
+    const at = this.#find(type, 0);
+    return at < 0 ? undefined : this.#bytes.subarray(at, at + this.#length(at));
+  }
+
+  u8(type: number): number | undefined {
+    const at = this.#find(type, 1);
+    return at < 0 ? undefined : this.#view.getUint8(at);
   }
 
   /** In host order. */
   u32(type: number): number | undefined {
-    const b = this.#found.get(type);
-    if (!b || b.length < 4) return undefined;
-    return new DataView(b.buffer, b.byteOffset, 4).getUint32(0, LITTLE_ENDIAN);
+    const at = this.#find(type, 4);
+    return at < 0 ? undefined : this.#view.getUint32(at, LITTLE_ENDIAN);
   }
 
   /** In host order. */
   u16(type: number): number | undefined {
-    const b = this.#found.get(type);
-    if (!b || b.length < 2) return undefined;
-    return new DataView(b.buffer, b.byteOffset, 2).getUint16(0, LITTLE_ENDIAN);
+    const at = this.#find(type, 2);
+    return at < 0 ? undefined : this.#view.getUint16(at, LITTLE_ENDIAN);
+  }
+
+  be16(type: number): number | undefined {
+    const at = this.#find(type, 2);
+    return at < 0 ? undefined : this.#view.getUint16(at);
+  }
+
+  be32(type: number): number | undefined {
+    const at = this.#find(type, 4);
+    return at < 0 ? undefined : this.#view.getUint32(at);
   }
 
   /** Up to the closing zero. */
   string(type: number): string | undefined {
-    const b = this.#found.get(type);
+    const b = this.bytes(type);
     if (!b) return undefined;
     const end = b.indexOf(0);
     return String.fromCharCode(...b.subarray(0, end < 0 ? b.length : end));
   }
 
   nested(type: number): Attributes | undefined {
-    const b = this.#found.get(type);
-    return b && new Attributes(b);
+    const at = this.#find(type, 0);
+    return at < 0 ? undefined : new Attributes(this.#bytes, at, at + this.#length(at), this.#view);
+  }
+
+  /**
+   * The numbers of attributes 1 to `into.length`, of 4 or 8 bytes in host order and exact up to 2^53; those that are not there
+   * stay as they are. One pass, for groups of counters.
+   */
+  counters(into: number[]): void {
+    const v = this.#view;
+    for (let at = this.#start; at + 4 <= this.#end; ) {
+      const length = v.getUint16(at, LITTLE_ENDIAN);
+      if (length < 4 || at + length > this.#end) break;
+      const index = (v.getUint16(at + 2, LITTLE_ENDIAN) & NLA_TYPE_MASK) - 1;
+      if (index >= 0 && index < into.length) {
+        if (length === 12) {
+          const low = v.getUint32(at + (LITTLE_ENDIAN ? 4 : 8), LITTLE_ENDIAN);
+          into[index] = low + v.getUint32(at + (LITTLE_ENDIAN ? 8 : 4), LITTLE_ENDIAN) * 2 ** 32;
+        } else if (length === 8) into[index] = v.getUint32(at + 4, LITTLE_ENDIAN);
+      }
+      at += align(length);
+    }
   }
 }

@@ -82,7 +82,12 @@ export const commandsDir = (): string => import.meta.dirname;
 export function labEnvironment(): NodeJS.ProcessEnv {
   const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
   const system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  return { ...env, PATH: `${join(commandsDir(), "bin")}:${env["PATH"] ?? ""}:${system}` };
+  // Labs show the engine, also where the kernel's ip_vs is loaded; who names another plane gets that.
+  return {
+    LVSD_PLANE: "engine",
+    ...env,
+    PATH: `${join(commandsDir(), "bin")}:${env["PATH"] ?? ""}:${system}`,
+  };
 }
 
 /** Names of the namespaces on this machine that begin with `prefix-`. */

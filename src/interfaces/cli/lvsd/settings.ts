@@ -36,6 +36,8 @@ export async function settings(words: readonly string[], options: { json?: true 
   try {
     if (changes.length > 0) await plane.setSettings(Object.fromEntries(changes) as Partial<Settings>);
     const now = await plane.settings();
+    const absent = wanted.find(({ name }) => now[name] === undefined);
+    if (absent) throw new Error(`the ${plane.name} plane has no setting ${absent.name} here`);
     const names = wanted.length > 0 ? wanted.map(({ name }) => name) : (Object.keys(now).sort() as Name[]);
     const text = options.json
       ? JSON.stringify(Object.fromEntries(names.map((name) => [name, now[name]])), null, 2)
