@@ -47,7 +47,8 @@ describe.runIf(possible)(
 
     afterAll(() => {
       for (const space of spaces) removeSpace(space);
-      rmSync(folder, { recursive: true, force: true });
+      // Engines that were told to end may still be writing their last words.
+      rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
     });
 
     /** The machine of the recording, as a network namespace. */
@@ -94,7 +95,12 @@ describe.runIf(possible)(
 
     function runThere(space: string, { line, stdin }: Step): Promise<Outcome> {
       const words = line.split(/\s+/).filter(Boolean);
-      const env = { PATH: `${folder}:${process.env["PATH"]}`, LVSD_PLANE: "engine", LC_ALL: "C" };
+      const env = {
+        PATH: `${folder}:${process.env["PATH"]}`,
+        LVSD_PLANE: "engine",
+        LVSD_RUN_DIR: join(folder, "run"),
+        LC_ALL: "C",
+      };
       const child = spawn("ip", ["netns", "exec", space, ...words], { env });
       return new Promise((resolve, reject) => {
         let stdout = "";
