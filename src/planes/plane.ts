@@ -1,5 +1,5 @@
 /**
- * What every data plane can do. Implementations: `engine/`, later `kernel/` and `ebpf/`.
+ * What every data plane can do. Implementations: `engine/` and `kernel/`.
  *
  * Every method rejects with a {@link TableError} when the table refuses, and changes nothing then.
  * @module
