@@ -6,6 +6,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
+          setupFiles: ["src/testkit/seed.ts"],
           include: ["src/**/*.test.ts", "test/**/*.test.ts"],
           exclude: ["test/e2e/**", "test/vm/**"],
         },
@@ -13,6 +14,7 @@ export default defineConfig({
       {
         test: {
           name: "e2e",
+          setupFiles: ["src/testkit/seed.ts"],
           include: ["test/e2e/**/*.test.ts"],
           fileParallelism: false,
           testTimeout: 120_000,
@@ -22,6 +24,7 @@ export default defineConfig({
       {
         test: {
           name: "vm",
+          setupFiles: ["src/testkit/seed.ts"],
           include: ["test/vm/**/*.test.ts"],
           fileParallelism: false,
           testTimeout: 1_800_000,

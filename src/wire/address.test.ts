@@ -166,10 +166,12 @@ test("writeWords() puts back what readWords() took, and touches nothing else", (
 
 test("maskWords() keeps the network part that ipaddr.js finds", () => {
   fc.assert(
-    fc.property(address6, fc.integer({ min: 0, max: 128 }), (text, prefix) => {
-      const words = toWords(text);
+    fc.property(bytes6, fc.integer({ min: 0, max: 128 }), (bytes, prefix) => {
+      const words = toWords(formatAddress(6, bytes));
       maskWords(6, prefix, words);
-      const wanted = ipaddr.IPv6.networkAddressFromCIDR(`${text}/${prefix}`).toByteArray();
+      // Hexadecimal groups only: ipaddr.js 2.5 masks a dotted quad at the end wrongly.
+      const groups = ipaddr.fromByteArray([...bytes]).toNormalizedString();
+      const wanted = ipaddr.IPv6.networkAddressFromCIDR(`${groups}/${prefix}`).toByteArray();
       expect(words).toEqual(toWords(formatAddress(6, Uint8Array.from(wanted))));
     }),
   );
