@@ -1,0 +1,243 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { survivesGarbage, u8, u16, u32, viewOf, viewOfBytes } from "../testkit/wire.ts";
+import { parseAddress } from "./address.ts";
+import { pseudo4 } from "./checksum.ts";
+import * as ipv4 from "./ipv4.ts";
+import * as pcap from "./pcap.ts";
+import * as sync from "./sync.ts";
+import * as udp from "./udp.ts";
+
+const bytes = (text: string): Uint8Array => parseAddress(text)!.bytes;
+
+/** What the kernel's master sent: an established NAT connection. */
+const NEWER = `0005002c 01010000 00060024 00000000 0001 791d 0050 1f90 00000000 00000384
+  0a010002 0a090001 0a02000b`;
+const ESTABLISHED: sync.SyncEntry = {
+  family: 4,
+  protocol: 6,
+  flags: 0,
+  state: 1,
+  clientPort: 31005,
+  virtualPort: 80,
+  destinationPort: 8080,
+  fwmark: 0,
+  timeoutS: 900,
+  client: bytes("10.1.0.2"),
+  virtual: bytes("10.9.0.1"),
+  destination: bytes("10.2.0.11"),
+};
+/** A master with sync_version 0. */
+const OLDER = "0105001c 0006 791b 0050 1f90 0a010002 0a090001 0a02000b 0000 0001";
+
+const read = (hex: string): sync.SyncMessage | undefined => {
+  const v = viewOf(hex);
+  return sync.parse(v, 0, v.byteLength);
+};
+
+test("parse() reads what a kernel with sync_version 1 sent, and SyncWriter writes those bytes", () => {
+  expect(read(NEWER)).toEqual({ version: 1, syncId: 5, entries: [ESTABLISHED], skipped: 0 });
+  const writer = new sync.SyncWriter(1, 5, 1472);
+  expect(writer.add({ ...ESTABLISHED, flags: 0x40 })).toBe(true);
+  expect(viewOfBytes(writer.take())).toEqual(viewOf(NEWER));
+});
+
+test("parse() reads what a kernel with sync_version 0 sent, and SyncWriter writes those bytes", () => {
+  const entry = { ...ESTABLISHED, clientPort: 31003, timeoutS: undefined };
+  expect(read(OLDER)).toEqual({ version: 0, syncId: 5, entries: [entry], skipped: 0 });
+  const writer = new sync.SyncWriter(0, 5, 1472);
+  writer.add(entry);
+  expect(viewOfBytes(writer.take())).toEqual(viewOf(OLDER));
+});
+
+const HEAD = "0006 0024 00000000 0001 791d 0050 1f90 00000000 00000384 0a010002 0a090001 0a02000b";
+const entryWith = (options: string): string => {
+  const size = 0x24 + viewOf(options).byteLength;
+  return HEAD.replace("0024", size.toString(16).padStart(4, "0")) + options;
+};
+const message = (...entries: string[]): string => {
+  let body = "";
+  for (const e of entries) {
+    const hex = e.replace(/\s/g, "");
+    body = body.padEnd(Math.ceil(body.length / 8) * 8, "0") + hex;
+  }
+  const size = (8 + body.length / 2).toString(16).padStart(4, "0");
+  return `0000${size}${entries.length.toString(16).padStart(2, "0")}010000${body}`;
+};
+
+describe("options", () => {
+  test("are aligned: an entry of odd length is followed by zeros, and the next one is found", () => {
+    const odd = entryWith("02 03 616263 03 03 736970");
+    const got = read(message(odd, HEAD))!;
+    expect(got.entries).toHaveLength(2);
+    expect(got.entries[0].engine).toEqual({ name: "sip", data: Uint8Array.of(0x61, 0x62, 0x63) });
+    expect(got.entries[1].clientPort).toBe(31005);
+  });
+  test("that nobody knows drop the entry, unless they say that they may be skipped", () => {
+    expect(read(message(entryWith("07 01 00"), HEAD))).toMatchObject({
+      skipped: 1,
+      entries: [{ protocol: 6 }],
+    });
+    expect(read(message(entryWith("47 01 00"), HEAD))).toMatchObject({ skipped: 0, entries: [{}, {}] });
+  });
+  test.each([
+    ["of length 0", entryWith("02 00")],
+    ["longer than the entry", entryWith("02 09 61")],
+    ["that stand twice", entryWith("02 01 61 02 01 61")],
+    ["with a sequence of another length", entryWith("01 04 00000000")],
+    ["with an engine name over 16 bytes", entryWith(`02 01 61 03 11 ${"61".repeat(17)}`)],
+  ])("%s drop the whole message", (_, entry) => expect(read(message(HEAD, entry))).toBeUndefined());
+});
+
+test.each([
+  ["a size that is not that of the payload", NEWER.replace("002c", "0030")],
+  ["more entries than there are", NEWER.replace("01010000", "02010000")],
+  ["an entry version that does not exist", NEWER.replace("00060024", "00061024")],
+  ["an entry shorter than its addresses", NEWER.replace("00060024", "00060020")],
+  ["an entry type that does not exist", NEWER.replace("00060024", "02060024")],
+])("parse() drops a message with %s", (_, hex) => expect(read(hex)).toBeUndefined());
+
+test("parse() survives garbage", () => {
+  for (const sample of [NEWER, OLDER, message(entryWith("02 03 616263 03 03 736970"), HEAD)]) {
+    survivesGarbage(sync.parse, sample);
+  }
+});
+
+const sequence = fc.record({ initial: u32, delta: u32, previousDelta: u32 });
+const entry = fc
+  .record({
+    six: fc.boolean(),
+    protocol: u8,
+    flags: u32.map((n) => n & ~(0x40 | sync.SEQUENCE_FLAGS)),
+    state: u16,
+    clientPort: u16,
+    virtualPort: u16,
+    destinationPort: u16,
+    fwmark: u32,
+    timeoutS: u32,
+    addresses: fc.uint8Array({ minLength: 48, maxLength: 48 }),
+    sequence: fc.option(fc.tuple(sequence, sequence), { nil: undefined }),
+    data: fc.option(fc.uint8Array({ minLength: 1, maxLength: 255 }), { nil: undefined }),
+  })
+  .map(({ six, addresses, data, ...e }): sync.SyncEntry => {
+    const address = (i: number) => addresses.slice(16 * i, 16 * i + (six ? 16 : 4));
+    return {
+      ...e,
+      family: six ? 6 : 4,
+      flags: (e.flags | (e.sequence ? sync.SEQUENCE_FLAGS : 0)) >>> 0,
+      client: address(0),
+      virtual: address(1),
+      destination: address(2),
+      engine: data && { name: "sip", data },
+    };
+  });
+
+test("parse() undoes SyncWriter, for as many entries as fit", () => {
+  fc.assert(
+    fc.property(fc.array(entry, { maxLength: 20 }), u8, (entries, syncId) => {
+      const writer = new sync.SyncWriter(1, syncId, 1472);
+      const fit = entries.filter((e) => writer.add(e));
+      const out = writer.take();
+      expect(out.length).toBeLessThanOrEqual(1472);
+      expect(sync.parse(viewOfBytes(out), 0, out.length)).toEqual({
+        version: 1,
+        syncId,
+        entries: fit,
+        skipped: 0,
+      });
+    }),
+  );
+});
+
+test("a message counts at most 255 entries", () => {
+  const writer = new sync.SyncWriter(1, 0, 65_000);
+  for (let i = 0; i < sync.MAX_ENTRIES; i++) expect(writer.add(ESTABLISHED)).toBe(true);
+  expect(writer.add(ESTABLISHED)).toBe(false);
+});
+
+const tshark = spawnSync("which", ["tshark"]).status === 0;
+test.skipIf(!tshark)("tshark's dissector reads our messages alike (needs tshark)", () => {
+  const directory = mkdtempSync(join(tmpdir(), "lvsd-sync-"));
+  try {
+    const writer = new sync.SyncWriter(1, 7, 1472);
+    writer.add(ESTABLISHED);
+    writer.add({ ...ESTABLISHED, state: 7, flags: 0x103, clientPort: 1, fwmark: 9 });
+    const older = new sync.SyncWriter(0, 8, 1472);
+    older.add({ ...ESTABLISHED, state: 7 });
+    const file = join(directory, "sync.pcap");
+    writeFileSync(file, capture([writer.take(), older.take()]));
+    const fields = [
+      "ipvs.syncid",
+      "ipvs.conncount",
+      "ipvs.cport",
+      "ipvs.vport",
+      "ipvs.dport",
+      "ipvs.caddr",
+      "ipvs.state",
+    ];
+    const out = execFileSync(
+      "tshark",
+      [
+        "-n",
+        "-r",
+        file,
+        "-d",
+        "udp.port==8848,ipvs",
+        "-T",
+        "fields",
+        "-E",
+        "separator=|",
+        ...fields.flatMap((f) => ["-e", f]),
+      ],
+      { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] },
+    );
+    expect(out.trim().split("\n")).toEqual([
+      "7|2|31005,1|80,80|8080,8080|10.1.0.2,10.1.0.2|0x0001,0x0007",
+      "8|1|31005|80|8080|10.1.0.2|0x0007",
+    ]);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
+/** A capture with these payloads as UDP packets to the default group. */
+function capture(payloads: readonly Uint8Array[]): Uint8Array {
+  const header = { linktype: pcap.LINKTYPE.raw, snaplen: 65535, nanoseconds: false, littleEndian: true };
+  const parts = [pcap.emitHeader(header)];
+  for (const payload of payloads) {
+    const packet = new Uint8Array(28 + payload.length);
+    const v = viewOfBytes(packet);
+    ipv4.emit(
+      {
+        tos: 0,
+        id: 1,
+        dontFragment: false,
+        moreFragments: false,
+        fragmentOffset: 0,
+        ttl: 1,
+        protocol: 17,
+        src: "10.0.0.1",
+        dst: sync.DEFAULT_GROUP,
+        options: [],
+        payloadLen: 8 + payload.length,
+      },
+      v,
+      0,
+    );
+    packet.set(payload, 28);
+    udp.emit(
+      { srcPort: 40000, dstPort: 8848, payloadLen: payload.length },
+      v,
+      20,
+      pseudo4(v, 0, 17, 8 + payload.length),
+    );
+    parts.push(
+      pcap.emitRecord(header, { seconds: 0, nanoseconds: 0, originalLength: packet.length, data: packet }),
+    );
+  }
+  return Buffer.concat(parts);
+}
