@@ -230,6 +230,9 @@ export class ConnectionTable {
   inPackets(c: number): number {
     return this.w[c * STRIDE + IN_PACKETS] >>> 0;
   }
+  setInPackets(c: number, packets: number): void {
+    this.w[c * STRIDE + IN_PACKETS] = packets;
+  }
   countIn(c: number): void {
     this.w[c * STRIDE + IN_PACKETS]++;
   }

@@ -24,6 +24,8 @@ import { checkSetting, DEFAULT_SETTINGS, type Settings } from "./settings.ts";
 import { SCTP_STATE } from "./states/sctp.ts";
 import { DIRECTION, TCP_STATE } from "./states/tcp.ts";
 import { countIn, countOut } from "./stats.ts";
+import { SyncBackup } from "./sync/backup.ts";
+import { type MasterOptions, SyncMaster } from "./sync/master.ts";
 import { Table, TRASH_SWEEP_MS } from "./table.ts";
 import { Tracker } from "./tracker.ts";
 
@@ -62,6 +64,7 @@ export class Director implements Context {
   private readonly forwarder: Forwarder;
   private readonly icmp: IcmpErrors;
   private readonly defence: Defence;
+  private master: SyncMaster | undefined;
   private estimateAt: number;
   private defendAt: number;
   private sweepAt: number;
@@ -217,8 +220,9 @@ export class Director implements Context {
     this.tracker.update(c, p.view, flow, DIRECTION.in);
     const passing = (this.connections.flags(c) & FLAG.onePacket) !== 0;
     // A connection for one packet leaves its count with the template.
-    this.connections.countIn(passing ? this.connections.parent(c) || c : c);
+    if (!this.master) this.connections.countIn(passing ? this.connections.parent(c) || c : c);
     const verdict = this.forwarder.request(p, flow, c, hook);
+    this.master?.packet(c);
     if (passing) this.tracker.end(c);
     else this.connections.restart(c, this.now);
     return verdict;
@@ -286,10 +290,35 @@ export class Director implements Context {
       return "accept";
     }
     countIn(this, c, flow.end - flow.at);
-    this.connections.countIn(c);
+    if (!this.master) this.connections.countIn(c);
     const verdict = this.forwarder.request(p, flow, c, hook);
+    this.master?.packet(c);
     this.connections.restart(c, this.now);
     return verdict;
+  }
+
+  // --- synchronisation ------------------------------------------------------------------------------------------------
+
+  /** Announces connections from now on, as its options say. @returns the master, for its counts and `flush` */
+  startMaster(options: MasterOptions): SyncMaster {
+    const master = new SyncMaster(this, options);
+    this.master = master;
+    this.tracker.onEnd = (c) => master.forget(c);
+    this.tracker.onKept = (c) => master.kept(c);
+    return master;
+  }
+
+  /** Ends announcing; what waits is sent. */
+  stopMaster(): void {
+    this.master?.flush(this.now, true);
+    this.master = undefined;
+    this.tracker.onEnd = () => {};
+    this.tracker.onKept = () => {};
+  }
+
+  /** A receiver of a master's messages; `syncId` 0 takes those of every id. */
+  backup(syncId: number): SyncBackup {
+    return new SyncBackup(this, this.tracker, syncId);
   }
 
   // --- time -----------------------------------------------------------------------------------------------------------
@@ -309,6 +338,7 @@ export class Director implements Context {
     }
     this.connections.expire(now, this.tracker.expire);
     this.fragments.forget(now);
+    this.master?.flush(now);
     if (now >= this.sweepAt) {
       this.sweepAt = now + TRASH_SWEEP_MS;
       this.table.sweepTrash(now);

@@ -41,6 +41,8 @@ export class Tracker {
   private readonly context: Context;
   /** Told when a connection ends. */
   onEnd: (connection: number) => void = () => {};
+  /** Told when a connection was due and stays, because it controls others. */
+  onKept: (connection: number) => void = () => {};
 
   constructor(context: Context) {
     this.context = context;
@@ -77,6 +79,28 @@ export class Tracker {
     }
     server.inactive++;
     server.bound();
+  }
+
+  /** Binds a connection that a sync master told of: it keeps its activity, and takes the method of the destination here. */
+  bindSynced(c: number, server: RealServer): void {
+    const { connections } = this.context;
+    let flags = (connections.flags(c) & ~(FLAG.methodMask | FLAG.noOutput)) | server.method;
+    if (server.method !== 0 && server.method !== 5) flags |= FLAG.noOutput;
+    connections.setFlags(c, flags);
+    connections.setServer(c, server.index);
+    if (flags & FLAG.template) {
+      server.persistent++;
+      return;
+    }
+    if (flags & FLAG.inactive) server.inactive++;
+    else server.active++;
+    server.bound();
+  }
+
+  /** Timeout of a state as the table in force has it, ms. */
+  stateTimeoutMs(protocol: number, state: number): number {
+    if (protocol === PROTO.tcp) return this.tcpMs[state];
+    return protocol === PROTO.sctp ? SCTP_TIMEOUT_MS[state] : this.udpMs;
   }
 
   private unbind(c: number): void {
@@ -124,7 +148,7 @@ export class Tracker {
     const direction = this.seen(c, given);
     const next = event < 0 ? TCP_STATE.CLOSE : tcpNext(this.secure, direction, event, state);
     if (next !== state) {
-      this.count(c, tcpActive(next));
+      this.setActive(c, tcpActive(next));
       if (next === TCP_STATE.ESTABLISHED) this.assure(c);
       connections.setState(c, next);
     }
@@ -139,15 +163,15 @@ export class Tracker {
     const direction = this.seen(c, given);
     const next = sctpNext(direction, event, state);
     if (next !== state) {
-      this.count(c, sctpActive(next));
+      this.setActive(c, sctpActive(next));
       if (next === SCTP_STATE.ESTABLISHED) this.assure(c);
       connections.setState(c, next);
     }
     connections.setTimeoutMs(c, SCTP_TIMEOUT_MS[next]);
   }
 
-  /** Moves the connection between its destination's active and inactive count. */
-  private count(c: number, active: boolean): void {
+  /** Moves the connection between its destination's active and inactive count, if it is bound to one. */
+  setActive(c: number, active: boolean): void {
     const { connections, table } = this.context;
     const flags = connections.flags(c);
     const server = table.server(connections.server(c));
@@ -173,7 +197,10 @@ export class Tracker {
 
   /** The timer of a connection fired: drops it, unless it still controls others. */
   readonly expire = (c: number): boolean => {
-    if (this.context.connections.children(c) > 0) return false;
+    if (this.context.connections.children(c) > 0) {
+      this.onKept(c);
+      return false;
+    }
     this.end(c);
     return true;
   };

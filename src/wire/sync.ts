@@ -226,7 +226,7 @@ export function entryLength(entry: SyncEntry, version: 0 | 1): number {
  * A message of version 0 holds IPv4 entries only.
  */
 export class SyncWriter {
-  readonly #version: 0 | 1;
+  readonly version: 0 | 1;
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #view: DataView;
   #end: number;
@@ -234,7 +234,7 @@ export class SyncWriter {
 
   /** `maxLen` is the largest payload, in bytes. */
   constructor(version: 0 | 1, syncId: number, maxLen: number) {
-    this.#version = version;
+    this.version = version;
     const header = version === 0 ? HEADER_LEN_V0 : HEADER_LEN;
     this.#bytes = new Uint8Array(Math.max(maxLen, header));
     this.#view = new DataView(this.#bytes.buffer);
@@ -247,12 +247,18 @@ export class SyncWriter {
     return this.#count;
   }
 
+  /** Bytes left, padding before the next entry taken off; 0 when it counts as many entries as it can. */
+  get room(): number {
+    if (this.#count === MAX_ENTRIES) return 0;
+    return this.#bytes.length - (this.version === 1 ? align4(this.#end) : this.#end);
+  }
+
   /** Adds an entry; false when there is no room for it. */
   add(entry: SyncEntry): boolean {
-    const at = this.#version === 1 ? align4(this.#end) : this.#end;
-    const length = entryLength(entry, this.#version);
-    if (this.#count === MAX_ENTRIES || at + length > this.#bytes.length) return false;
-    if (this.#version === 1) emitEntry(entry, this.#view, at, length);
+    const at = this.version === 1 ? align4(this.#end) : this.#end;
+    const length = entryLength(entry, this.version);
+    if (length > this.room) return false;
+    if (this.version === 1) emitEntry(entry, this.#view, at, length);
     else emitOlder(entry, this.#view, at);
     this.#end = at + length;
     this.#count++;
@@ -261,7 +267,7 @@ export class SyncWriter {
 
   /** The finished message. The writer is of no further use. */
   take(): Uint8Array<ArrayBuffer> {
-    this.#bytes[this.#version === 1 ? 4 : 0] = this.#count;
+    this.#bytes[this.version === 1 ? 4 : 0] = this.#count;
     this.#view.setUint16(2, this.#end);
     return this.#bytes.subarray(0, this.#end);
   }

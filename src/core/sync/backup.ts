@@ -1,0 +1,210 @@
+/**
+ * What a backup does with the messages of a master (`net/netfilter/ipvs/ip_vs_sync.c`: `ip_vs_process_message`, `ip_vs_proc_conn`).
+ * @module
+ */
+import { equalWords, readWords } from "../../wire/address.ts";
+import { parse, type SyncEntry } from "../../wire/sync.ts";
+import { FLAG } from "../connections.ts";
+import type { Context } from "../context.ts";
+import { METHOD_NUMBER } from "../destination.ts";
+import { PROTO } from "../flow.ts";
+import type { RealServer } from "../server.ts";
+import { SCTP_STATE_NAMES } from "../states/sctp.ts";
+import { TCP_STATE_NAMES } from "../states/tcp.ts";
+import type { Tracker } from "../tracker.ts";
+
+/** Flags that a message may set. */
+const KEPT_FLAGS =
+  FLAG.methodMask |
+  FLAG.noOutput |
+  FLAG.inactive |
+  FLAG.outSeq |
+  FLAG.inSeq |
+  FLAG.noClientPort |
+  FLAG.template;
+/** Flags of a known connection that a message changes. */
+const UPDATED_FLAGS = FLAG.inactive | FLAG.outSeq | FLAG.inSeq;
+/** Timeout of templates whose message tells none (version 0), ms. */
+const TEMPLATE_MS = 180_000;
+
+/** What came in, for status displays. */
+export interface BackupCounts {
+  messages: number;
+  /** Messages dropped whole: garbage, lies about lengths, another syncid. */
+  refused: number;
+  created: number;
+  updated: number;
+  /** Entries dropped: an unknown protocol, an impossible state or flags, an unknown option. */
+  ignored: number;
+}
+
+/** The receiving side. */
+export class SyncBackup {
+  readonly counts: BackupCounts = { messages: 0, refused: 0, created: 0, updated: 0, ignored: 0 };
+  private readonly context: Context;
+  private readonly tracker: Tracker;
+  private readonly syncId: number;
+  private readonly key = {
+    family: 4 as 4 | 6,
+    protocol: 0,
+    source: new Int32Array(4),
+    target: new Int32Array(4),
+    sourcePort: 0,
+    targetPort: 0,
+  };
+  private readonly destination = new Int32Array(4);
+  private readonly known = new Int32Array(4);
+
+  /** `syncId` 0 takes messages of every id. */
+  constructor(context: Context, tracker: Tracker, syncId: number) {
+    this.context = context;
+    this.tracker = tracker;
+    this.syncId = syncId & 0xff;
+  }
+
+  /** A UDP payload arrived. Never throws. */
+  receive(bytes: Uint8Array, now: number): void {
+    this.context.now = now;
+    const message = parse(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length);
+    if (!message || (this.syncId !== 0 && message.syncId !== this.syncId)) {
+      this.counts.refused++;
+      return;
+    }
+    this.counts.messages++;
+    this.counts.ignored += message.skipped;
+    for (const entry of message.entries) {
+      if (acceptable(entry)) this.apply(entry);
+      else this.counts.ignored++;
+    }
+  }
+
+  private apply(entry: SyncEntry): void {
+    const { connections, settings, now } = this.context;
+    const { key, destination } = this;
+    const template = (entry.flags & FLAG.template) !== 0;
+    key.family = entry.family;
+    key.protocol = entry.protocol;
+    read(entry.family, entry.client, key.source);
+    read(entry.family, entry.virtual, key.target);
+    read(entry.family, entry.destination, destination);
+    key.sourcePort = entry.clientPort;
+    key.targetPort = entry.virtualPort;
+    let c = template
+      ? connections.lookupTemplate(key, entry.engine && text(entry.engine.data))
+      : connections.lookupIn(key);
+    if (c !== 0 && !template && !this.leadsTo(c, entry)) {
+      // An inactive one is the end of a connection that was replaced here already.
+      if (entry.flags & FLAG.inactive) return;
+      if (connections.children(c) === 0) connections.expireNow(c, now);
+      c = 0;
+    }
+    if (c === 0) {
+      c = this.make(entry);
+      this.counts.created++;
+    } else {
+      this.update(c, entry);
+      this.counts.updated++;
+    }
+    if (entry.sequence) {
+      const [inward, outward] = entry.sequence;
+      connections.rareData(c, true)!.sequence = [
+        entry.flags & FLAG.inSeq
+          ? { ...inward, delta: inward.delta | 0, previousDelta: inward.previousDelta | 0 }
+          : undefined,
+        entry.flags & FLAG.outSeq
+          ? { ...outward, delta: outward.delta | 0, previousDelta: outward.previousDelta | 0 }
+          : undefined,
+      ];
+    }
+    connections.setInPackets(c, Number(settings.sync_threshold.trim().split(/\s+/)[0]));
+    connections.setState(c, entry.state);
+    connections.setTimeoutMs(c, this.timeoutMs(entry, template));
+    connections.restart(c, now);
+  }
+
+  /** Whether a known connection goes to the same server. */
+  private leadsTo(c: number, entry: SyncEntry): boolean {
+    const { connections } = this.context;
+    connections.copyDestination(c, this.known);
+    return (
+      connections.destinationPort(c) === entry.destinationPort && equalWords(this.known, this.destination)
+    );
+  }
+
+  private make(entry: SyncEntry): number {
+    const { connections, now } = this.context;
+    const c = connections.make({
+      family: entry.family,
+      protocol: entry.protocol,
+      client: this.key.source,
+      clientPort: entry.clientPort,
+      virtual: this.key.target,
+      virtualPort: entry.virtualPort,
+      destinationFamily: entry.family,
+      destination: this.destination,
+      destinationPort: entry.destinationPort,
+      flags: (entry.flags & KEPT_FLAGS) | FLAG.sync,
+      fwmark: entry.fwmark,
+    });
+    const server = this.serverOf(entry);
+    if (server) this.tracker.bindSynced(c, server);
+    if (entry.engine && entry.flags & FLAG.template) {
+      connections.rareData(c, true)!.engine = { name: entry.engine.name, data: text(entry.engine.data) };
+    }
+    connections.hash(c, now);
+    return c;
+  }
+
+  private update(c: number, entry: SyncEntry): void {
+    const { connections, table } = this.context;
+    const template = (entry.flags & FLAG.template) !== 0;
+    if (!template) this.tracker.setActive(c, !(entry.flags & FLAG.inactive));
+    connections.setFlags(c, (connections.flags(c) & ~UPDATED_FLAGS) | (entry.flags & UPDATED_FLAGS));
+    if (table.server(connections.server(c))) return;
+    const server = this.serverOf(entry);
+    if (server) this.tracker.bindSynced(c, server);
+  }
+
+  /** The destination here that the master's stands for. */
+  private serverOf(entry: SyncEntry): RealServer | undefined {
+    const { table } = this.context;
+    const { key } = this;
+    const service = table.lookup(entry.family, entry.protocol, key.target, entry.virtualPort, entry.fwmark);
+    if (!service) return undefined;
+    const nat = (entry.flags & FLAG.methodMask) === METHOD_NUMBER.nat;
+    const first = entry.fwmark !== 0 && !nat ? 0 : entry.destinationPort;
+    const at = (port: number): RealServer | undefined =>
+      service.destinations.find(
+        (d) => d.port === port && d.family === entry.family && equalWords(d.words, this.destination),
+      );
+    return at(first) ?? at(first ^ entry.destinationPort);
+  }
+
+  private timeoutMs(entry: SyncEntry, template: boolean): number {
+    if (entry.timeoutS) return entry.timeoutS * 1000;
+    return template ? TEMPLATE_MS : this.tracker.stateTimeoutMs(entry.protocol, entry.state);
+  }
+}
+
+function acceptable(entry: SyncEntry): boolean {
+  const { flags, state } = entry;
+  if (flags & FLAG.onePacket) return false;
+  if (flags & FLAG.template) return !(flags & FLAG.noClientPort) && state <= 1;
+  switch (entry.protocol) {
+    case PROTO.tcp:
+      return state < TCP_STATE_NAMES.length;
+    case PROTO.sctp:
+      return state < SCTP_STATE_NAMES.length;
+    case PROTO.udp:
+      return state === 0;
+    default:
+      return false;
+  }
+}
+
+function read(family: 4 | 6, bytes: Uint8Array, into: Int32Array): void {
+  into.fill(0);
+  readWords(family, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, into);
+}
+
+const text = (bytes: Uint8Array): string => String.fromCharCode(...bytes);

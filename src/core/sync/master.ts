@@ -1,0 +1,238 @@
+/**
+ * Which connections a master announces, and when (`net/netfilter/ipvs/ip_vs_sync.c`: `ip_vs_sync_conn`,
+ * `ip_vs_sync_conn_needed`), and the messages that come of it. Pure: messages go to a callback, time is an argument.
+ * @module
+ */
+import { entryLength, SyncWriter } from "../../wire/sync.ts";
+import { FLAG } from "../connections.ts";
+import type { Context } from "../context.ts";
+import { PROTO } from "../flow.ts";
+import { SCTP_STATE } from "../states/sctp.ts";
+import { TCP_STATE } from "../states/tcp.ts";
+import { entryOf } from "./entry.ts";
+
+/** A message that is not full leaves after this, ms. */
+export const FLUSH_MS = 2000;
+const MIN_DIFFERENCE_MS = 10_000;
+
+const bits = (...states: number[]): number => states.reduce((all, s) => all | (1 << s), 0);
+/** States in which a connection is announced at all. */
+const TCP_STATES = bits(
+  TCP_STATE.ESTABLISHED,
+  TCP_STATE.FIN_WAIT,
+  TCP_STATE.CLOSE,
+  TCP_STATE.CLOSE_WAIT,
+  TCP_STATE.TIME_WAIT,
+);
+const SCTP_STATES = bits(
+  SCTP_STATE.ESTABLISHED,
+  SCTP_STATE.SHUTDOWN_SENT,
+  SCTP_STATE.SHUTDOWN_RECEIVED,
+  SCTP_STATE.SHUTDOWN_ACK_SENT,
+  SCTP_STATE.CLOSED,
+);
+
+/** Settings of a running master, defaults filled in. */
+export interface MasterOptions {
+  /** 0..255; what is sent is the low byte. */
+  readonly syncId: number;
+  /** Largest payload, bytes. */
+  readonly maxLen: number;
+  /** Takes a finished message for port number `port` (0 is the base port). The bytes are the callee's. */
+  readonly send: (message: Uint8Array<ArrayBuffer>, port: number) => void;
+}
+
+/** What a master did, for status displays. */
+export interface MasterCounts {
+  /** Connections and templates announced. */
+  entries: number;
+  messages: number;
+  /** Bytes of payload. */
+  bytes: number;
+}
+
+interface Buffer {
+  readonly writer: SyncWriter;
+  /** Monotonic ms at which it leaves even if there is room. */
+  readonly due: number;
+}
+
+/** The sending side. */
+export class SyncMaster {
+  readonly counts: MasterCounts = { entries: 0, messages: 0, bytes: 0 };
+  private readonly context: Context;
+  private readonly options: MasterOptions;
+  private readonly buffers: (Buffer | undefined)[] = [];
+  // By connection: the expiry time announced last (ms), how often it was repeated, the state announced last.
+  private announced = new Float64Array(0);
+  private repeats = new Uint8Array(0);
+  private states = new Uint8Array(0);
+  // `sync_threshold` as numbers; parsed when the text changes.
+  private thresholdText = "";
+  private threshold = 0;
+  private period = 0;
+
+  constructor(context: Context, options: MasterOptions) {
+    this.context = context;
+    this.options = options;
+  }
+
+  /** An inbound packet of a connection was handled. Counts it, with its controllers. */
+  packet(c: number): void {
+    const { connections } = this.context;
+    connections.countIn(c);
+    this.consider(c, connections.inPackets(c));
+  }
+
+  /** A connection that controls others was due and stays. */
+  kept(c: number): void {
+    this.readThreshold();
+    this.consider(c, this.threshold);
+  }
+
+  private consider(c: number, packets: number): void {
+    const { connections, settings } = this.context;
+    this.readThreshold();
+    const older = settings.sync_version === 0;
+    let n = packets;
+    for (let at = c; at !== 0; ) {
+      const single = (connections.flags(at) & FLAG.onePacket) !== 0;
+      if (older && (single || connections.family(at) !== 4)) return;
+      const sent = !single && this.needed(at, n);
+      if (sent) this.add(at, older ? 0 : 1);
+      // Version 0 looks at the controller only after its connection was sent.
+      else if (older) return;
+      at = connections.parent(at);
+      if (at === 0) return;
+      if (connections.flags(at) & FLAG.template) {
+        connections.countIn(at);
+        n = connections.inPackets(at);
+      } else n = this.threshold;
+    }
+  }
+
+  /** A connection ended; its slot will be another's. */
+  forget(c: number): void {
+    if (c >= this.announced.length) return;
+    this.announced[c] = 0;
+    this.repeats[c] = 0;
+    this.states[c] = 0;
+  }
+
+  /** Announces a connection whatever the rules say (a peer asked for the whole table). One-packet connections are not. */
+  announce(c: number): void {
+    const older = this.context.settings.sync_version === 0;
+    if (this.context.connections.flags(c) & FLAG.onePacket) return;
+    if (older && this.context.connections.family(c) !== 4) return;
+    this.add(c, older ? 0 : 1);
+  }
+
+  /** Sends what waited long enough; with `all` everything that waits. */
+  flush(now: number, all = false): void {
+    for (const [port, buffer] of this.buffers.entries()) {
+      if (buffer && (all || now >= buffer.due)) this.finish(port, buffer);
+    }
+  }
+
+  private readThreshold(): void {
+    const text = this.context.settings.sync_threshold;
+    if (text === this.thresholdText) return;
+    this.thresholdText = text;
+    const [threshold, period] = text.trim().split(/\s+/).map(Number);
+    this.threshold = threshold;
+    this.period = period;
+  }
+
+  private needed(c: number, n: number): boolean {
+    const { connections, settings, now } = this.context;
+    if (c >= this.announced.length) this.grow(c);
+    const template = (connections.flags(c) & FLAG.template) !== 0;
+    const state = connections.state(c);
+    const timeout = connections.timeoutMs(c);
+    const protocol = connections.protocol(c);
+    if (!template) {
+      if (settings.sync_persist_mode && this.underTemplate(c)) return false;
+      if (protocol === PROTO.tcp || protocol === PROTO.sctp) {
+        const isTcp = protocol === PROTO.tcp;
+        if (!(((isTcp ? TCP_STATES : SCTP_STATES) >> state) & 1)) return false;
+        const established = isTcp ? TCP_STATE.ESTABLISHED : SCTP_STATE.ESTABLISHED;
+        if (state !== this.states[c] && state !== established) return this.note(c, now + timeout, 0);
+      }
+    }
+    const end = now + timeout;
+    let repeats = 0;
+    const refresh = settings.sync_refresh_period * 1000;
+    if (refresh > 0) {
+      const before = this.announced[c];
+      const least = Math.min(refresh, Math.max(timeout / 2, MIN_DIFFERENCE_MS));
+      if (before !== 0 && Math.abs(end - before) < least) {
+        if (this.repeats[c] >= settings.sync_retries) return false;
+        if (now < before - timeout + refresh / 8) return false;
+        repeats = this.repeats[c] + 1;
+      }
+    }
+    if (this.period > 0) {
+      if (!template && n % this.period !== this.threshold) return false;
+    } else if (refresh === 0 && n !== this.threshold) return false;
+    return this.note(c, end, repeats);
+  }
+
+  private note(c: number, end: number, repeats: number): true {
+    this.states[c] = this.context.connections.state(c);
+    this.announced[c] = end;
+    this.repeats[c] = repeats;
+    return true;
+  }
+
+  private underTemplate(c: number): boolean {
+    const { connections } = this.context;
+    for (let p = connections.parent(c); p !== 0; p = connections.parent(p)) {
+      if (connections.flags(p) & FLAG.template) return true;
+    }
+    return false;
+  }
+
+  private grow(c: number): void {
+    const size = Math.max(1024, 2 ** Math.ceil(Math.log2(c + 1)));
+    const [announced, repeats, states] = [this.announced, this.repeats, this.states];
+    this.announced = new Float64Array(size);
+    this.announced.set(announced);
+    this.repeats = new Uint8Array(size);
+    this.repeats.set(repeats);
+    this.states = new Uint8Array(size);
+    this.states.set(states);
+  }
+
+  private add(c: number, version: 0 | 1): void {
+    const { syncId, maxLen } = this.options;
+    // One connection always uses one port, so that its news arrive in order.
+    const port = c % this.context.settings.sync_ports;
+    const entry = entryOf(this.context.connections, c);
+    let buffer = this.buffers[port];
+    if (buffer && buffer.writer.version !== version) {
+      this.finish(port, buffer);
+      buffer = undefined;
+    }
+    if (!buffer?.writer.add(entry)) {
+      if (buffer) this.finish(port, buffer);
+      buffer = {
+        writer: new SyncWriter(version, syncId & 0xff, maxLen),
+        due: this.context.now + FLUSH_MS,
+      };
+      // An entry that no message can hold is lost, as with the kernel.
+      if (!buffer.writer.add(entry)) return;
+      this.buffers[port] = buffer;
+    }
+    this.counts.entries++;
+    // Full as soon as no small entry fits: it need not wait.
+    if (buffer.writer.room < entryLength(entry, version)) this.finish(port, buffer);
+  }
+
+  private finish(port: number, buffer: Buffer): void {
+    this.buffers[port] = undefined;
+    const message = buffer.writer.take();
+    this.counts.messages++;
+    this.counts.bytes += message.length;
+    this.options.send(message, port);
+  }
+}

@@ -1,0 +1,377 @@
+/**
+ * A master director and a backup director, with nothing but messages between them.
+ */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { DirectorBed, service, VIP, VIP6 } from "../../testkit/director-bed.ts";
+import { parse, SyncWriter } from "../../wire/sync.ts";
+import { FLAG } from "../connections.ts";
+import type { Settings } from "../settings.ts";
+import type { SyncBackup } from "./backup.ts";
+import type { SyncMaster } from "./master.ts";
+
+const WEB = service("tcp", VIP, 80);
+const DNS = service("udp", VIP, 53);
+
+/** Two directors with the same rules; what the master sends is kept, and handed on by `deliver`. */
+class Pair {
+  readonly master = new DirectorBed();
+  readonly backup = new DirectorBed();
+  readonly wire: Uint8Array[] = [];
+  readonly sender: SyncMaster;
+  readonly receiver: SyncBackup;
+
+  constructor(settings: Partial<Settings> = {}, rules: (bed: DirectorBed) => void = web) {
+    for (const bed of [this.master, this.backup]) {
+      rules(bed);
+      bed.director.change(settings);
+    }
+    const send = (m: Uint8Array): void => void this.wire.push(m);
+    this.sender = this.master.director.startMaster({ syncId: 5, maxLen: 1472, send });
+    this.receiver = this.backup.director.backup(5);
+  }
+
+  /** Entries that left so far, as text. */
+  get sent(): string[] {
+    this.sender.flush(this.master.now, true);
+    return this.wire.flatMap((bytes) => {
+      const m = parse(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length)!;
+      return m.entries.map(
+        (e) => `v${m.version} ${e.flags & FLAG.template ? "template " : ""}${e.clientPort} state ${e.state}`,
+      );
+    });
+  }
+
+  deliver(): void {
+    this.sender.flush(this.master.now, true);
+    for (const bytes of this.wire.splice(0)) this.receiver.receive(bytes, this.backup.now);
+  }
+
+  /** A handshake by NAT, and `data` further packets of the client. */
+  connect(port: number, data = 1, server = "10.2.0.11"): void {
+    this.master.in(`tcp 10.1.0.2:${port} > ${VIP}:80 S`);
+    this.master.through(`tcp ${server}:80 > 10.1.0.2:${port} SA`);
+    for (let i = 0; i <= data; i++) this.master.in(`tcp 10.1.0.2:${port} > ${VIP}:80 A`);
+  }
+}
+
+function web(bed: DirectorBed): void {
+  bed.add(WEB).to(WEB, "10.2.0.11");
+}
+
+/** Connections as text, in a fixed order. */
+function table(bed: DirectorBed): string[] {
+  const { connections, tracker, table: rules } = bed.director;
+  const rows: string[] = [];
+  connections.forEach((c) => {
+    const server = rules.server(connections.server(c));
+    const kind = connections.flags(c) & FLAG.template ? "template " : "";
+    const to = server ? server.spec.address : "nowhere";
+    rows.push(
+      `${kind}${connections.clientPort(c)} ${tracker.stateName(c)} ${connections.timeoutMs(c) / 1000}s ${to}`,
+    );
+  });
+  return rows.sort();
+}
+
+const counts = (bed: DirectorBed, id = WEB): number[] => {
+  const [d] = bed.director.table.find(id).destinations;
+  return [d.active, d.inactive, d.persistent];
+};
+
+describe("when a master announces", () => {
+  test("with the defaults: at the third inbound packet, every 50 later, and when the state leaves ESTABLISHED", () => {
+    const pair = new Pair();
+    pair.connect(1000, 0);
+    expect(pair.sent).toEqual([]);
+    pair.master.in(`tcp 10.1.0.2:1000 > ${VIP}:80 A`);
+    expect(pair.sent).toEqual(["v1 1000 state 1"]);
+    for (let i = 0; i < 49; i++) pair.master.in(`tcp 10.1.0.2:1000 > ${VIP}:80 A`);
+    expect(pair.sent).toHaveLength(1);
+    pair.master.in(`tcp 10.1.0.2:1000 > ${VIP}:80 A`);
+    expect(pair.sent).toHaveLength(2);
+    pair.master.in(`tcp 10.1.0.2:1000 > ${VIP}:80 FA`);
+    expect(pair.sent.at(-1)).toBe("v1 1000 state 7");
+  });
+
+  test('with sync_threshold "3 0": once a connection, and state changes', () => {
+    const pair = new Pair({ sync_threshold: "3 0" });
+    pair.connect(1000, 200);
+    expect(pair.sent).toEqual(["v1 1000 state 1"]);
+  });
+
+  test("with a refresh period: as often as the expiry time moves by it, not more", () => {
+    const pair = new Pair({ sync_threshold: "0 0", sync_refresh_period: 60 });
+    pair.connect(1000, 5);
+    expect(pair.sent).toHaveLength(1);
+    pair.master.wait(59);
+    pair.master.in(`tcp 10.1.0.2:1000 > ${VIP}:80 A`);
+    expect(pair.sent).toHaveLength(1);
+    pair.master.wait(1);
+    pair.master.in(`tcp 10.1.0.2:1000 > ${VIP}:80 A`);
+    expect(pair.sent).toHaveLength(2);
+  });
+
+  test("a SYN alone is never announced, however often it comes", () => {
+    const pair = new Pair();
+    for (let i = 0; i < 60; i++) pair.master.in(`tcp 10.1.0.2:1000 > ${VIP}:80 S`);
+    expect(pair.sent).toEqual([]);
+  });
+
+  const persistent = (bed: DirectorBed): void => {
+    bed.add(WEB, { persistent: true, timeoutS: 360 }).to(WEB, "10.2.0.11");
+  };
+
+  test("a template is considered with each inbound packet of its connections, and sent with period 50 each time", () => {
+    const pair = new Pair({}, persistent);
+    pair.connect(1000, 1);
+    expect(pair.sent).toEqual([
+      "v1 template 0 state 0",
+      "v1 template 0 state 1",
+      "v1 1000 state 1",
+      "v1 template 0 state 1",
+    ]);
+  });
+
+  test("with sync_persist_mode connections under a template are left to it", () => {
+    const pair = new Pair({ sync_persist_mode: 1 }, persistent);
+    pair.connect(1000, 1);
+    expect(pair.sent.every((e) => e.startsWith("v1 template"))).toBe(true);
+  });
+
+  test("version 0 sends IPv4 only, and a template only with its connection", () => {
+    const six = service("tcp", VIP6, 80);
+    const pair = new Pair({ sync_version: 0, sync_threshold: "1 0" }, (bed) => {
+      bed.add(WEB, { persistent: true, timeoutS: 360 }).to(WEB, "10.2.0.11");
+      bed.add(six).to(six, "2001:db8:2::11");
+    });
+    pair.connect(1000, 3);
+    pair.master.in(`tcp [2001:db8:1::2]:1000 > [${VIP6}]:80 S`);
+    expect(pair.sent).toEqual([]);
+    pair.master.in(`tcp 10.1.0.2:1000 > ${VIP}:80 FA`);
+    expect(pair.sent[0]).toBe("v0 1000 state 7");
+  });
+
+  test("one-packet connections are never announced", () => {
+    const pair = new Pair({ sync_threshold: "1 0" }, (bed) => {
+      bed.add(DNS, { onePacket: true }).to(DNS, "10.2.0.11", { port: 53 });
+    });
+    for (let i = 0; i < 5; i++) pair.master.in(`udp 10.1.0.2:1000 > ${VIP}:53`);
+    expect(pair.sent).toEqual([]);
+  });
+
+  test("with several ports a connection keeps to one", () => {
+    const bed = new DirectorBed();
+    web(bed);
+    bed.director.change({ sync_ports: 4, sync_threshold: "1 2" });
+    const ports = new Map<number, Set<number>>();
+    const master = bed.director.startMaster({
+      syncId: 0,
+      maxLen: 44,
+      send: (m, port) => {
+        const at = new DataView(m.buffer, m.byteOffset, m.length).getUint16(8 + 10);
+        ports.set(at, (ports.get(at) ?? new Set()).add(port));
+      },
+    });
+    for (let client = 1; client <= 8; client++) {
+      bed.in(`tcp 10.1.0.2:${client} > ${VIP}:80 S`);
+      bed.through(`tcp 10.2.0.11:80 > 10.1.0.2:${client} SA`);
+      for (let i = 0; i < 5; i++) bed.in(`tcp 10.1.0.2:${client} > ${VIP}:80 A`);
+    }
+    master.flush(bed.now, true);
+    expect(ports.size).toBe(8);
+    expect([...ports.values()].every((used) => used.size === 1)).toBe(true);
+    expect(new Set([...ports.values()].flatMap((used) => [...used])).size).toBe(4);
+  });
+
+  test("a message leaves when it is full, else after two seconds", () => {
+    const pair = new Pair({ sync_threshold: "1 0" }, (bed) =>
+      bed.add(DNS).to(DNS, "10.2.0.11", { port: 53 }),
+    );
+    for (let i = 0; i < 40; i++) pair.master.in(`udp 10.1.0.2:${1000 + i} > ${VIP}:53`);
+    // (1472 - 8) / 36
+    expect(pair.wire.map((m) => m[4])).toEqual([40]);
+    pair.wire.length = 0;
+    pair.master.in(`udp 10.1.0.2:2000 > ${VIP}:53`);
+    pair.master.wait(1.9);
+    expect(pair.wire).toEqual([]);
+    pair.master.wait(0.1);
+    expect(pair.wire.map((m) => m[4])).toEqual([1]);
+  });
+});
+
+describe("what a backup does", () => {
+  test("it has the connection in the same state, bound to its own destination and counted there", () => {
+    const pair = new Pair();
+    pair.connect(1000);
+    pair.deliver();
+    expect(table(pair.backup)).toEqual(["1000 ESTABLISHED 900s 10.2.0.11"]);
+    expect(counts(pair.backup)).toEqual([1, 0, 0]);
+    expect(pair.backup.director.table.find(WEB).meter.read().conns).toBe(0);
+    pair.master.in(`tcp 10.1.0.2:1000 > ${VIP}:80 FA`);
+    pair.deliver();
+    expect(table(pair.backup)).toEqual(["1000 CLOSE_WAIT 60s 10.2.0.11"]);
+    expect(counts(pair.backup)).toEqual([0, 1, 0]);
+    pair.backup.wait(61);
+    expect(table(pair.backup)).toEqual([]);
+    expect(counts(pair.backup)).toEqual([0, 0, 0]);
+  });
+
+  test("the connection goes on there: the next packet of the client reaches the same server", () => {
+    const pair = new Pair();
+    pair.connect(1000);
+    pair.deliver();
+    expect(pair.backup.in(`tcp 10.1.0.2:1000 > ${VIP}:80 A`)).toEqual([
+      "10.2.0.11 < tcp 10.1.0.2:1000 > 10.2.0.11:80 A",
+    ]);
+  });
+
+  test("templates keep their timeout, and lead new connections of the client", () => {
+    const pair = new Pair({}, (bed) => {
+      bed.add(WEB, { persistent: true, timeoutS: 500 }).to(WEB, "10.2.0.11").to(WEB, "10.2.0.12");
+    });
+    pair.connect(1000, 1, "10.2.0.12");
+    pair.deliver();
+    expect(table(pair.backup)).toEqual([
+      "1000 ESTABLISHED 900s 10.2.0.12",
+      "template 0 ASSURED 500s 10.2.0.12",
+    ]);
+    for (let port = 2000; port < 2004; port++) {
+      expect(pair.backup.in(`tcp 10.1.0.2:${port} > ${VIP}:80 S`)[0]).toMatch(/^10\.2\.0\.12 </);
+    }
+  });
+
+  test("a connection to a server that is not in the table here is kept unbound, and bound once it is", () => {
+    const pair = new Pair();
+    pair.backup.director.table.removeDestination(WEB, { family: 4, address: "10.2.0.11", port: 80 });
+    pair.connect(1000);
+    pair.deliver();
+    expect(table(pair.backup)).toEqual(["1000 ESTABLISHED 900s nowhere"]);
+    pair.backup.to(WEB, "10.2.0.11");
+    for (let i = 0; i < 50; i++) pair.master.in(`tcp 10.1.0.2:1000 > ${VIP}:80 A`);
+    pair.deliver();
+    expect(table(pair.backup)).toEqual(["1000 ESTABLISHED 900s 10.2.0.11"]);
+    expect(counts(pair.backup)).toEqual([1, 0, 0]);
+  });
+
+  test("the backup's forwarding method counts, not the master's", () => {
+    const pair = new Pair({}, (bed) => void bed.add(WEB));
+    pair.master.to(WEB, "10.2.0.11");
+    pair.backup.to(WEB, "10.2.0.11", { method: "dr" });
+    pair.connect(1000);
+    pair.deliver();
+    const { connections } = pair.backup.director;
+    connections.forEach((c) => {
+      expect(connections.flags(c) & (FLAG.methodMask | FLAG.noOutput)).toBe(3 | FLAG.noOutput);
+    });
+  });
+
+  test("the same ends with another server: an active one replaces what is here, an inactive one is ignored", () => {
+    const pair = new Pair({}, (bed) => bed.add(WEB).to(WEB, "10.2.0.11").to(WEB, "10.2.0.12"));
+    pair.connect(1000, 1, "10.2.0.12");
+    pair.deliver();
+    const other = new Pair({}, (bed) => bed.add(WEB).to(WEB, "10.2.0.11"));
+    other.connect(1000);
+    for (const bytes of [...other.wire, ...take(other)]) pair.receiver.receive(bytes, pair.backup.now);
+    pair.backup.wait(0.2);
+    expect(table(pair.backup)).toEqual(["1000 ESTABLISHED 900s 10.2.0.11"]);
+    pair.master.in(`tcp 10.1.0.2:1000 > ${VIP}:80 FA`);
+    pair.deliver();
+    expect(table(pair.backup)).toEqual(["1000 ESTABLISHED 900s 10.2.0.11"]);
+  });
+
+  test("version 0 tells no timeout: the state's own, and 180 s for templates", () => {
+    const pair = new Pair({ sync_version: 0 }, (bed) => {
+      bed.add(WEB, { persistent: true, timeoutS: 500 }).to(WEB, "10.2.0.11");
+    });
+    pair.connect(1000);
+    pair.deliver();
+    expect(table(pair.backup)).toEqual([
+      "1000 ESTABLISHED 900s 10.2.0.11",
+      "template 0 ASSURED 180s 10.2.0.11",
+    ]);
+  });
+
+  test("messages of another syncid, garbage and impossible entries are counted and change nothing", () => {
+    const pair = new Pair();
+    const other = pair.backup.director.backup(6);
+    pair.connect(1000);
+    const [bytes] = take(pair);
+    other.receive(bytes, 0);
+    expect(other.counts).toMatchObject({ refused: 1, created: 0 });
+    pair.receiver.receive(bytes.slice(0, -1), 0);
+    pair.receiver.receive(new Uint8Array(), 0);
+    expect(pair.receiver.counts).toMatchObject({ refused: 2, created: 0 });
+    const bad = bytes.slice();
+    bad[8 + 9] = 99; // state
+    pair.receiver.receive(bad, 0);
+    expect(pair.receiver.counts).toMatchObject({ ignored: 1, created: 0 });
+    expect(table(pair.backup)).toEqual([]);
+  });
+});
+
+function take(pair: Pair): Uint8Array[] {
+  pair.sender.flush(pair.master.now, true);
+  return pair.wire.splice(0);
+}
+
+test("sequence adjustment and persistence engine data arrive", () => {
+  const pair = new Pair();
+  pair.connect(1000);
+  const { connections } = pair.master.director;
+  connections.forEach((c) => {
+    connections.rareData(c, true)!.sequence = [undefined, { initial: 7, delta: -3, previousDelta: 2 }];
+  });
+  for (let i = 0; i < 50; i++) pair.master.in(`tcp 10.1.0.2:1000 > ${VIP}:80 A`);
+  pair.deliver();
+  const there = pair.backup.director.connections;
+  there.forEach((c) => {
+    expect(there.rareData(c)?.sequence).toEqual([undefined, { initial: 7, delta: -3, previousDelta: 2 }]);
+  });
+  expect(there.count).toBe(1);
+});
+
+test("whatever a hostile sender writes, counts of the destinations stay those of the connections", () => {
+  const pair = new Pair({}, (bed) => bed.add(WEB).to(WEB, "10.2.0.11").to(WEB, "10.2.0.12"));
+  const entry = fc.record({
+    flags: fc.integer({ min: 0, max: 0xffff }),
+    state: fc.integer({ min: 0, max: 12 }),
+    clientPort: fc.integer({ min: 1, max: 4 }),
+    server: fc.constantFrom(11, 12, 13),
+    timeoutS: fc.constantFrom(0, 1, 900, 0xffffffff),
+    wait: fc.constantFrom(0, 0.5, 2),
+  });
+  fc.assert(
+    fc.property(fc.array(entry, { maxLength: 30 }), (entries) => {
+      for (const e of entries) {
+        const writer = new SyncWriter(1, 5, 1472);
+        writer.add({
+          family: 4,
+          protocol: 6,
+          flags: e.flags,
+          state: e.state,
+          clientPort: e.clientPort,
+          virtualPort: 80,
+          destinationPort: 80,
+          fwmark: 0,
+          timeoutS: e.timeoutS,
+          client: Uint8Array.of(10, 1, 0, 2),
+          virtual: Uint8Array.of(10, 9, 0, 1),
+          destination: Uint8Array.of(10, 2, 0, e.server),
+        });
+        pair.receiver.receive(writer.take(), pair.backup.now);
+        if (e.wait) pair.backup.wait(e.wait);
+      }
+      const { connections, table: rules } = pair.backup.director;
+      const found = new Map(rules.find(WEB).destinations.map((d) => [d.index, [0, 0, 0]]));
+      connections.forEach((c) => {
+        const flags = connections.flags(c);
+        const count = found.get(connections.server(c));
+        if (count) count[flags & FLAG.template ? 2 : flags & FLAG.inactive ? 1 : 0]++;
+      });
+      for (const d of rules.find(WEB).destinations) {
+        expect([d.active, d.inactive, d.persistent]).toEqual(found.get(d.index));
+      }
+    }),
+  );
+});
