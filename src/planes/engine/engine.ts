@@ -17,6 +17,7 @@ import { localPlane } from "./local.ts";
 import { Machine } from "./machine.ts";
 import type { EngineStatus } from "./protocol.ts";
 import { type Rules, RulesFile } from "./rules-file.ts";
+import { SyncDaemons } from "./sync.ts";
 import { Traffic } from "./traffic.ts";
 
 const TICK_MS = 100;
@@ -50,6 +51,7 @@ export class Engine {
   readonly #director: Director;
   readonly #traffic: Traffic;
   readonly #filter: PacketFilter;
+  readonly #sync: SyncDaemons;
   readonly #file: RulesFile;
   readonly #tick: NodeJS.Timeout;
   #interest: Interest = { vips: new Set(), servers: new Set(), marks: new Set() };
@@ -69,7 +71,8 @@ export class Engine {
       now: clock(),
       capacity: CAPACITY,
     });
-    this.plane = localPlane(this.#director, clock);
+    this.#sync = new SyncDaemons(this.#director, this.#machine.routes, clock);
+    this.plane = localPlane(this.#director, clock, () => this.#sync.apply());
     this.announcer = new Announcer(this.#machine.routes);
     this.#traffic = new Traffic(this.#director, (error) =>
       log.error({ err: error }, "packet dropped: a bug"),
@@ -240,6 +243,7 @@ export class Engine {
       connections: this.#director.connections.count,
       ...this.#traffic.counts,
       ...this.#machine.counts,
+      sync: this.#sync.status(),
       announced: this.announcer.list(),
     };
   }
@@ -250,6 +254,7 @@ export class Engine {
     clearTimeout(this.#settleTimer);
     if (forget) this.#file.remove();
     else await this.save();
+    this.#sync.close();
     this.#filter.close();
     this.#traffic.close();
     this.announcer.close();

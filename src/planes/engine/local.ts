@@ -34,19 +34,26 @@ const METHODS = Object.fromEntries(
 /**
  * Wraps a director.
  * @param clock monotonic ms; the director is brought up to it before every call
+ * @param onDaemons makes the sync daemons as the table's register now says
  */
-export function localPlane(director: Director, clock: () => number): DataPlane {
-  return new LocalPlane(director, clock);
+export function localPlane(
+  director: Director,
+  clock: () => number,
+  onDaemons: () => void = () => {},
+): DataPlane {
+  return new LocalPlane(director, clock, onDaemons);
 }
 
 class LocalPlane implements DataPlane {
   readonly name = "engine";
   private readonly director: Director;
   private readonly clock: () => number;
+  private readonly onDaemons: () => void;
 
-  constructor(director: Director, clock: () => number) {
+  constructor(director: Director, clock: () => number, onDaemons: () => void) {
     this.director = director;
     this.clock = clock;
+    this.onDaemons = onDaemons;
   }
 
   private async at<T>(work: () => T): Promise<T> {
@@ -108,10 +115,16 @@ class LocalPlane implements DataPlane {
     return this.at(() => this.director.table.daemons.list());
   }
   startDaemon(spec: DaemonSpec): Promise<void> {
-    return this.at(() => this.director.table.daemons.start(spec, this.director.table.mixedFamilies));
+    return this.at(() => {
+      this.director.table.daemons.start(spec, this.director.table.mixedFamilies);
+      this.onDaemons();
+    });
   }
   stopDaemon(state: DaemonState): Promise<void> {
-    return this.at(() => this.director.table.daemons.stop(state));
+    return this.at(() => {
+      this.director.table.daemons.stop(state);
+      this.onDaemons();
+    });
   }
 
   async *connections(): AsyncIterable<ConnectionStatus> {

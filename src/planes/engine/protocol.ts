@@ -5,6 +5,7 @@
  */
 import type { TableErrorCode } from "../../core/errors.ts";
 import type { DataPlane } from "../plane.ts";
+import type { SyncStatus } from "./sync.ts";
 
 /** Longest line accepted, in characters. */
 export const MAX_LINE = 4 << 20;
@@ -81,6 +82,8 @@ export interface EngineStatus {
   /** Packets the director sent, and those the kernel refused to send. */
   readonly sent: number;
   readonly failed: number;
+  /** Sync daemons that run: what they sent and received. */
+  readonly sync: SyncStatus;
   readonly announced: readonly { readonly address: string; readonly interface: string }[];
 }
 

@@ -41,8 +41,22 @@ export function describe(engine: EngineStatus): string[] {
     `queue ${engine.queue} by nftables ${engine.packetsBy === "queue" ? '"queue"' : "NFQUEUE target"}`,
     `packets seen ${engine.packets}: ${engine.accepted} accepted, ${engine.modified} of them changed, ${engine.dropped} dropped or sent on`,
     `packets sent ${engine.sent}, refused by the kernel ${engine.failed}`,
+    ...describeSync(engine.sync),
     ...engine.announced.map(({ address, interface: device }) => `announces ${address} on ${device}`),
   ];
+}
+
+function describeSync({ master, backup }: EngineStatus["sync"]): string[] {
+  const lines: string[] = [];
+  if (master)
+    lines.push(
+      `sync master: ${master.entries} connections in ${master.messages} messages of ${master.bytes} bytes, ${master.failed} not sent`,
+    );
+  if (backup)
+    lines.push(
+      `sync backup: ${backup.messages} messages, ${backup.created} connections made, ${backup.updated} updated, ${backup.ignored} entries and ${backup.refused} messages refused`,
+    );
+  return lines;
 }
 
 /** Exit status 0 when an engine runs, 3 when not, as of init scripts. */
