@@ -1,0 +1,185 @@
+/**
+ * Runs in the virtual machine, started by `sync.test.ts`: a director forwards real connections and announces them, a second one
+ * listens; one of them is the kernel's ip_vs, the other the engine. Both tables must come out the same.
+ *
+ *     client 10.1.0.2 -- 10.1.0.1 master 10.2.0.1 -- 10.2.0.11 server        master 10.5.0.1 -- 10.5.0.2 backup
+ */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** What to do: the content of the file that is the program's argument. */
+export interface Task {
+  /** Folder of the built commands. */
+  readonly dist: string;
+  readonly cases: readonly Case[];
+}
+
+/** One pair of directors. */
+export interface Case {
+  readonly master: "kernel" | "engine";
+  readonly backup: "kernel" | "engine";
+  readonly version: 0 | 1;
+}
+
+/** What became of a case: the connections in both tables, without their times. */
+export interface Told {
+  readonly name: string;
+  readonly open: { readonly master: string; readonly backup: string };
+  readonly closed: { readonly master: string; readonly backup: string };
+}
+
+const CLIENT = `
+const net = require("node:net"), dgram = require("node:dgram");
+const sockets = [];
+let answered = 0;
+for (let i = 0; i < 4; i++) {
+  const s = net.connect({ host: "10.9.0.1", port: 80, localPort: 41000 + i });
+  s.on("connect", () => s.write("one"));
+  s.on("data", () => { if (!s.twice) { s.twice = true; s.write("two"); } else if (++answered === 4) console.log("open"); });
+  s.on("error", (e) => console.log("error " + e.message));
+  sockets.push(s);
+}
+const udp = dgram.createSocket("udp4");
+udp.bind(42000, () => { for (let i = 0; i < 4; i++) udp.send("x", 53, "10.9.0.1"); });
+process.stdin.on("data", () => { for (const s of sockets) s.end(); udp.close(); setTimeout(() => { console.log("closed"); process.exit(); }, 500); });
+`;
+const SERVER = `
+require("node:net").createServer((s) => { s.on("data", (d) => s.write(d)); s.on("error", () => {}); }).listen(8080, "10.2.0.11", () => console.log("ready"));
+`;
+
+const task = JSON.parse(readFileSync(process.argv[2], "utf8")) as Task;
+
+function must(command: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): string {
+  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: "utf8", env });
+  if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${error?.message ?? stderr}`);
+  return stdout;
+}
+
+const ip = (line: string): string => must("ip", line.split(" "));
+
+function director(where: string, plane: string, line: string): string {
+  const [program, ...words] = line.split(" ");
+  return must("ip", ["netns", "exec", where, process.execPath, join(task.dist, `${program}.cjs`), ...words], {
+    ...process.env,
+    LVSD_PLANE: plane,
+    NODE_EXTRA_CA_CERTS: "",
+  });
+}
+
+function link(a: string, aAddress: string, b: string, bAddress: string): void {
+  ip(`link add to-${b} netns ${a} type veth peer name to-${a} netns ${b}`);
+  for (const [where, other, address] of [
+    [a, b, aAddress],
+    [b, a, bAddress],
+  ]) {
+    ip(`-n ${where} addr add ${address}/24 dev to-${other}`);
+    ip(`-n ${where} link set to-${other} up`);
+  }
+}
+
+/** Starts a node program in a namespace and waits for its first line. */
+function start(where: string, script: string): Promise<{ child: ChildProcess; line: () => Promise<string> }> {
+  const child = spawn("ip", ["netns", "exec", where, process.execPath, "-e", script], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const lines: string[] = [];
+  let wake: () => void = () => {};
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    lines.push(...text.trim().split("\n"));
+    wake();
+  });
+  const line = async (): Promise<string> => {
+    while (lines.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+    return lines.shift()!;
+  };
+  return Promise.resolve({ child, line });
+}
+
+/** The connection table as sorted lines without times. */
+function table(where: string, plane: string): string {
+  return director(where, plane, "ipvsadm -Lnc")
+    .split("\n")
+    .slice(2)
+    .map((row) => row.replace(/\d\d:\d\d/, "mm:ss").trim())
+    .filter(Boolean)
+    .sort()
+    .join("\n");
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Looks at both tables until they are alike, or for half a minute. */
+async function compare(c: Case): Promise<{ master: string; backup: string }> {
+  for (let i = 0; ; i++) {
+    const found = { master: table("dm", c.master), backup: table("db", c.backup) };
+    if (found.master === found.backup || i === 30) return found;
+    await sleep(1000);
+  }
+}
+
+async function play(c: Case): Promise<Told> {
+  const hosts = ["cl", "dm", "db", "se"];
+  const children: ChildProcess[] = [];
+  for (const host of hosts) {
+    ip(`netns add ${host}`);
+    ip(`-n ${host} link set lo up`);
+  }
+  try {
+    link("cl", "10.1.0.2", "dm", "10.1.0.1");
+    link("dm", "10.2.0.1", "se", "10.2.0.11");
+    link("dm", "10.5.0.1", "db", "10.5.0.2");
+    ip("-n cl route add default via 10.1.0.1");
+    ip("-n se route add default via 10.2.0.1");
+    must("ip", ["netns", "exec", "dm", "sysctl", "-qw", "net.ipv4.ip_forward=1"]);
+    for (const [where, plane] of [
+      ["dm", c.master],
+      ["db", c.backup],
+    ]) {
+      ip(`-n ${where} addr add 10.9.0.1/32 dev lo`);
+      director(where, plane, "ipvsadm -A -t 10.9.0.1:80 -s rr -p 300");
+      director(where, plane, "ipvsadm -a -t 10.9.0.1:80 -r 10.2.0.11:8080 -m");
+      director(where, plane, "ipvsadm -A -u 10.9.0.1:53 -s rr");
+      director(where, plane, "ipvsadm -a -u 10.9.0.1:53 -r 10.2.0.11:53 -m");
+      director(where, plane, `lvsd settings sync_version=${c.version}`);
+    }
+    director("dm", c.master, "ipvsadm --start-daemon master --mcast-interface to-db --syncid 7");
+    director("db", c.backup, "ipvsadm --start-daemon backup --mcast-interface to-dm --syncid 7");
+    const server = await start("se", SERVER);
+    children.push(server.child);
+    await server.line();
+    const client = await start("cl", CLIENT);
+    children.push(client.child);
+    const said = await client.line();
+    if (said !== "open") throw new Error(said);
+    const open = await compare(c);
+    client.child.stdin!.write("close\n");
+    await client.line();
+    const closed = await compare(c);
+    return { name: "", open, closed };
+  } finally {
+    for (const child of children) child.kill("SIGKILL");
+    for (const [where, plane] of [
+      ["dm", c.master],
+      ["db", c.backup],
+    ]) {
+      try {
+        director(where, plane, "ipvsadm -C");
+        if (plane === "engine") director(where, plane, "lvsd engine stop");
+      } catch {
+        // It was not made.
+      }
+    }
+    for (const host of hosts) ip(`netns del ${host}`);
+  }
+}
+
+for (const c of task.cases) {
+  const name = `${c.master} ${c.backup} ${c.version}`;
+  const nothing = { master: "", backup: "" };
+  const told = await play(c).catch(
+    (error: Error): Told => ({ name, open: { ...nothing, backup: String(error.stack) }, closed: nothing }),
+  );
+  console.log(`@@ ${JSON.stringify({ ...told, name })}`);
+}
+console.log("@@ done");
