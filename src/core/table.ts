@@ -387,6 +387,16 @@ export class Table {
     this.trash = kept;
   }
 
+  /** Frees one trashed destination at once; whoever calls knows that nothing refers to it. */
+  release(server: RealServer): void {
+    const at = this.trash.indexOf(server);
+    if (at < 0) return;
+    this.trash.splice(at, 1);
+    this.register[server.index] = undefined;
+    this.vacant.push(server.index);
+    this.changes++;
+  }
+
   private checkDestination(service: VirtualService, spec: DestinationSpec): void {
     const key = destinationKey(spec);
     if (spec.family !== service.family) {

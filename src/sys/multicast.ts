@@ -119,10 +119,12 @@ export class MulticastReceiver {
   readonly #fd: number;
   readonly #from = bytes(28);
   readonly #fromLength = bytes(4);
+  readonly #family: 4 | 6;
   #watch: ReadWatch | undefined;
 
   /** @throws SysError */
   constructor(g: MulticastGroup) {
+    this.#family = g.family;
     this.#fd = open(g);
     try {
       setOption(this.#fd, SOL_SOCKET, REUSEADDR, 1);
@@ -151,6 +153,11 @@ export class MulticastReceiver {
     const errno = lastErrno();
     if (errno === EAGAIN) return -1;
     throw new SysError("recvfrom", errno);
+  }
+
+  /** Address bytes of who sent the datagram read last: 4 or 16, overwritten by the next read. */
+  get from(): Uint8Array {
+    return this.#family === 4 ? this.#from.subarray(4, 8) : this.#from.subarray(8, 24);
   }
 
   onReadable(callback: () => void): void {

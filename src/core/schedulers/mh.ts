@@ -19,8 +19,8 @@ export const MH_KEY = { slot: 2654435761, skip: 2654446892 } as const;
 
 const slotHash = (value: number): number => sipHash13(value, MH_KEY.slot) % MH_SLOTS;
 
-/** Fills `slots` for these destinations. */
-function fill<D extends Candidate>(slots: (D | undefined)[], destinations: readonly D[]): void {
+/** Fills the {@link MH_SLOTS} `slots` for these destinations. */
+export function fillMaglev<D extends Candidate>(slots: (D | undefined)[], destinations: readonly D[]): void {
   slots.fill(undefined);
   const sharers = destinations.filter((d) => d.lastWeight > 0);
   if (sharers.length === 0) return;
@@ -65,7 +65,7 @@ export const mh: SchedulerKind = {
     return {
       pick(request) {
         if (stale) {
-          fill(slots, service.destinations);
+          fillMaglev(slots, service.destinations);
           stale = false;
         }
         const port = service.schedFlags & SCHED_FLAG.port ? request.clientPort : 0;

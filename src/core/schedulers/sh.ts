@@ -6,8 +6,11 @@ import { SCHED_FLAG } from "../service.ts";
 import { hash8, SLOTS } from "./address-hash.ts";
 import { type Candidate, type Candidates, type SchedulerKind, usable } from "./scheduler.ts";
 
-/** Fills the table: in list order everybody takes as many slots in a row as its weight says (at least one), over and over. */
-function fill<D extends Candidate>(slots: (D | undefined)[], destinations: readonly D[]): void {
+/** Fills the table of 256 slots: in list order everybody takes as many slots in a row as its weight says (at least one), over and over. */
+export function fillSourceHash<D extends Candidate>(
+  slots: (D | undefined)[],
+  destinations: readonly D[],
+): void {
   slots.fill(undefined);
   if (destinations.length === 0) return;
   let turn = 0;
@@ -29,7 +32,7 @@ export const sh: SchedulerKind = {
     return {
       pick(request) {
         if (stale) {
-          fill(slots, service.destinations);
+          fillSourceHash(slots, service.destinations);
           stale = false;
         }
         const port = service.schedFlags & SCHED_FLAG.port ? request.clientPort : 0;

@@ -70,6 +70,8 @@ export class SyncBackup {
       this.counts.refused++;
       return;
     }
+    // An empty one only says that the master is there.
+    if (message.entries.length + message.skipped === 0) return;
     this.counts.messages++;
     this.counts.ignored += message.skipped;
     for (const entry of message.entries) {

@@ -4,7 +4,7 @@
  * @module
  */
 import { entryLength, SyncWriter } from "../../wire/sync.ts";
-import { FLAG } from "../connections.ts";
+import { type ConnectionTable, FLAG } from "../connections.ts";
 import type { Context } from "../context.ts";
 import { PROTO } from "../flow.ts";
 import { SCTP_STATE } from "../states/sctp.ts";
@@ -31,6 +31,17 @@ const SCTP_STATES = bits(
   SCTP_STATE.SHUTDOWN_ACK_SENT,
   SCTP_STATE.CLOSED,
 );
+
+/** Whether a connection is one that a backup is told of at all, by its kind and state. */
+function announceable(connections: ConnectionTable, c: number): boolean {
+  const flags = connections.flags(c);
+  if (flags & FLAG.onePacket) return false;
+  if (flags & FLAG.template) return true;
+  const protocol = connections.protocol(c);
+  if (protocol === PROTO.tcp) return ((TCP_STATES >> connections.state(c)) & 1) === 1;
+  if (protocol === PROTO.sctp) return ((SCTP_STATES >> connections.state(c)) & 1) === 1;
+  return true;
+}
 
 /** Settings of a running master, defaults filled in. */
 export interface MasterOptions {
@@ -119,12 +130,25 @@ export class SyncMaster {
     this.states[c] = 0;
   }
 
-  /** Announces a connection whatever the rules say (a peer asked for the whole table). One-packet connections are not. */
-  announce(c: number): void {
-    const older = this.context.settings.sync_version === 0;
-    if (this.context.connections.flags(c) & FLAG.onePacket) return;
-    if (older && this.context.connections.family(c) !== 4) return;
-    this.add(c, older ? 0 : 1);
+  /** The whole table as messages of version 1, whatever was announced before; `batch` slots are looked at for each step. */
+  *table(batch: number): Generator<Uint8Array<ArrayBuffer>> {
+    const { connections } = this.context;
+    const { syncId, maxLen } = this.options;
+    let from = 0;
+    do {
+      const found: number[] = [];
+      from = connections.scan(from, batch, (c) => found.push(c));
+      let writer = new SyncWriter(1, syncId & 0xff, maxLen);
+      for (const c of found) {
+        if (!announceable(connections, c)) continue;
+        const entry = entryOf(connections, c);
+        if (writer.add(entry)) continue;
+        yield writer.take();
+        writer = new SyncWriter(1, syncId & 0xff, maxLen);
+        writer.add(entry);
+      }
+      if (writer.count > 0) yield writer.take();
+    } while (from !== 0);
   }
 
   /** Sends what waited long enough; with `all` everything that waits. */
@@ -152,10 +176,9 @@ export class SyncMaster {
     const protocol = connections.protocol(c);
     if (!template) {
       if (settings.sync_persist_mode && this.underTemplate(c)) return false;
+      if (!announceable(connections, c)) return false;
       if (protocol === PROTO.tcp || protocol === PROTO.sctp) {
-        const isTcp = protocol === PROTO.tcp;
-        if (!(((isTcp ? TCP_STATES : SCTP_STATES) >> state) & 1)) return false;
-        const established = isTcp ? TCP_STATE.ESTABLISHED : SCTP_STATE.ESTABLISHED;
+        const established = protocol === PROTO.tcp ? TCP_STATE.ESTABLISHED : SCTP_STATE.ESTABLISHED;
         if (state !== this.states[c] && state !== established) return this.note(c, now + timeout, 0);
       }
     }

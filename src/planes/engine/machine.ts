@@ -11,6 +11,7 @@ import { RawSender } from "../../sys/rawsocket.ts";
 import { ROUTE_TYPE, Routes } from "../../sys/route.ts";
 import { ADDRESS_LEN, readWords, writeWords } from "../../wire/address.ts";
 import * as ipv4 from "../../wire/ipv4.ts";
+import { addressKind } from "../address-kind.ts";
 import { SENT_BY_DIRECTOR } from "./filter.ts";
 import { fragmentIpv4 } from "./fragmenting.ts";
 
@@ -96,16 +97,7 @@ export class Machine implements Host {
   }
 
   addressKind(family: Family, address: Words): AddressKind {
-    if (address.every((word) => word === 0)) return "unspecified";
-    const type = this.routes.lookup(this.#bytes(family, address), 0)?.type;
-    if (type === ROUTE_TYPE.LOCAL) return "local";
-    const top = address[0] >>> 16;
-    if (family === 6) {
-      if (top >>> 8 === 0xff) return "multicast";
-      return (top & 0xffc0) === 0xfe80 ? "linklocal" : "unicast";
-    }
-    if (type === ROUTE_TYPE.BROADCAST || address[0] === -1) return "broadcast";
-    return top >>> 12 === 0xe ? "multicast" : "unicast";
+    return addressKind(this.routes, family, address);
   }
 
   send(packet: Packet, nextHopFamily: Family, nextHop: Words): void {

@@ -1,41 +1,34 @@
 /**
- * The sync daemons of an engine: the director's announcements onto the wire, and a master's messages into the director.
+ * The sync daemons of an engine, kept equal to the table's register of them.
  * @module
  */
 import type { DaemonState, DaemonStatus } from "../../core/daemon.ts";
 import type { Director } from "../../core/director.ts";
 import { TableError } from "../../core/errors.ts";
-import type { BackupCounts, SyncBackup } from "../../core/sync/backup.ts";
-import type { MasterCounts, SyncMaster } from "../../core/sync/master.ts";
-import { MulticastReceiver, MulticastSender } from "../../sys/multicast.ts";
+import type { MulticastGroup } from "../../sys/multicast.ts";
 import type { Routes } from "../../sys/route.ts";
 import { parseAddress } from "../../wire/address.ts";
-
-/** Messages read in one go, so that packets get their turn. */
-const BATCH = 64;
-const LONGEST_MESSAGE = 65536;
+import { readSyncKey } from "../sync/key.ts";
+import { BackupDaemon, type BackupStatus } from "./sync-backup.ts";
+import { MasterDaemon, type MasterStatus } from "./sync-master.ts";
 
 /** What the daemons did. */
 export interface SyncStatus {
-  readonly master?: MasterCounts & { /** Messages that could not be sent. */ readonly failed: number };
-  readonly backup?: BackupCounts;
+  readonly master?: MasterStatus;
+  readonly backup?: BackupStatus;
+  /** Why the shared key is not used. */
+  readonly keyFailure?: string;
 }
 
-interface Running {
-  readonly status: DaemonStatus;
-  close(): void;
-}
-
-/** Keeps the running daemons equal to the table's register. */
+/** The daemons that run. */
 export class SyncDaemons {
   readonly #director: Director;
   readonly #routes: Routes;
   readonly #clock: () => number;
-  readonly #running = new Map<DaemonState, Running>();
-  #master: SyncMaster | undefined;
-  #failed = 0;
-  #backup: SyncBackup | undefined;
-  #bytes = new Uint8Array(new ArrayBuffer(LONGEST_MESSAGE));
+  readonly #of = new Map<DaemonState, DaemonStatus>();
+  #master: MasterDaemon | undefined;
+  #backup: BackupDaemon | undefined;
+  #keyFailure: string | undefined;
 
   /** `clock` gives monotonic ms. */
   constructor(director: Director, routes: Routes, clock: () => number) {
@@ -50,91 +43,65 @@ export class SyncDaemons {
    */
   apply(): void {
     const { daemons } = this.#director.table;
-    for (const [state, running] of this.#running) {
-      const wanted = daemons.list().find((d) => d.state === state);
-      if (wanted === running.status) continue;
-      this.#running.delete(state);
-      running.close();
+    const wanted = new Map(daemons.list().map((d) => [d.state, d]));
+    for (const [state, status] of this.#of) {
+      if (wanted.get(state) !== status) this.#end(state);
     }
-    for (const status of daemons.list()) {
-      if (this.#running.has(status.state)) continue;
+    for (const [state, status] of wanted) {
+      if (this.#of.has(state)) continue;
       try {
-        this.#running.set(status.state, this.#start(status));
+        this.#start(status);
       } catch (error) {
-        daemons.stop(status.state);
+        daemons.stop(state);
         const why = error instanceof Error ? error.message : String(error);
-        throw new TableError("EIO", `the ${status.state} daemon cannot run on ${status.interface}: ${why}`);
+        throw new TableError("EIO", `the ${state} daemon cannot run on ${status.interface}: ${why}`);
       }
+      this.#of.set(state, status);
     }
   }
 
   status(): SyncStatus {
     return {
-      ...(this.#master && { master: { ...this.#master.counts, failed: this.#failed } }),
-      ...(this.#backup && { backup: { ...this.#backup.counts } }),
+      ...(this.#master && { master: this.#master.status }),
+      ...(this.#backup && { backup: this.#backup.status }),
+      ...(this.#keyFailure && this.#of.size > 0 && { keyFailure: this.#keyFailure }),
     };
   }
 
   close(): void {
-    for (const running of this.#running.values()) running.close();
-    this.#running.clear();
+    for (const state of [...this.#of.keys()]) this.#end(state);
   }
 
-  #start(status: DaemonStatus): Running {
-    // As in the kernel, a later change of the number counts for daemons started later.
-    const ports = this.#director.settings.sync_ports;
+  #start(status: DaemonStatus): void {
     const link = this.#routes.link(status.interface);
     if (!link) throw new Error(`no interface "${status.interface}"`);
     const group = parseAddress(status.group)!;
-    const places = Array.from({ length: ports }, (_, i) => ({
-      family: group.family,
-      group: group.bytes,
-      port: status.port + i,
-      interface: link.index,
-      name: status.interface,
-    }));
-    if (status.state === "master") {
-      const senders = places.map((place) => new MulticastSender(place, status.ttl));
-      this.#failed = 0;
-      this.#master = this.#director.startMaster({
-        syncId: status.syncId,
-        maxLen: status.maxLen,
-        send: (message, port) => {
-          if (senders[port % senders.length].send(message) !== 0) this.#failed++;
-        },
-      });
-      return {
-        status,
-        close: () => {
-          this.#director.stopMaster();
-          this.#master = undefined;
-          for (const sender of senders) sender.close();
-        },
-      };
-    }
-    const backup = this.#director.backup(status.syncId);
-    this.#backup = backup;
-    const receivers = places.map((place) => new MulticastReceiver(place));
-    for (const receiver of receivers) receiver.onReadable(() => this.#receive(receiver, backup));
-    return {
-      status,
-      close: () => {
-        this.#backup = undefined;
-        for (const receiver of receivers) receiver.close();
-      },
-    };
+    // As in the kernel, a later change of the number counts for daemons started later.
+    const groups = Array.from(
+      { length: this.#director.settings.sync_ports },
+      (_, i): MulticastGroup => ({
+        family: group.family,
+        group: group.bytes,
+        port: status.port + i,
+        interface: link.index,
+        name: status.interface,
+      }),
+    );
+    const found = readSyncKey();
+    this.#keyFailure = found.kind === "unusable" ? found.why : undefined;
+    const key = found.kind === "key" ? found.key : undefined;
+    if (status.state === "master") this.#master = new MasterDaemon(this.#director, status, groups, key);
+    else this.#backup = new BackupDaemon(this.#director, status, groups, key, this.#clock);
   }
 
-  #receive(receiver: MulticastReceiver, backup: SyncBackup): void {
-    for (let i = 0; i < BATCH; i++) {
-      let n: number;
-      try {
-        n = receiver.read(this.#bytes);
-      } catch {
-        return; // The interface went down: it may come back.
-      }
-      if (n < 0) return;
-      backup.receive(this.#bytes.subarray(0, n), this.#clock());
+  #end(state: DaemonState): void {
+    this.#of.delete(state);
+    if (state === "master") {
+      this.#master?.close();
+      this.#master = undefined;
+    } else {
+      this.#backup?.close();
+      this.#backup = undefined;
     }
   }
 }

@@ -5,6 +5,7 @@
 import { isIP } from "node:net";
 import { EngineClient } from "../../../planes/engine/client.ts";
 import type { EngineStatus } from "../../../planes/engine/protocol.ts";
+import type { PeerStatus } from "../../../planes/engine/sync-backup.ts";
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -46,17 +47,29 @@ export function describe(engine: EngineStatus): string[] {
   ];
 }
 
-function describeSync({ master, backup }: EngineStatus["sync"]): string[] {
+function describeSync({ master, backup, keyFailure }: EngineStatus["sync"]): string[] {
   const lines: string[] = [];
   if (master)
     lines.push(
-      `sync master: ${master.entries} connections in ${master.messages} messages of ${master.bytes} bytes, ${master.failed} not sent`,
+      `sync master: ${master.entries} connections in ${master.messages} messages of ${master.bytes} bytes, ${master.failed} not sent, ${master.peers} backups with the key`,
     );
   if (backup)
     lines.push(
       `sync backup: ${backup.messages} messages, ${backup.created} connections made, ${backup.updated} updated, ${backup.ignored} entries and ${backup.refused} messages refused`,
     );
+  if (backup?.peer) lines.push(describePeer(backup.peer, backup.connections));
+  if (keyFailure) lines.push(`sync key not used: ${keyFailure}`);
   return lines;
+}
+
+function describePeer(peer: PeerStatus, connections: number): string {
+  const words = [`sync peer ${peer.address}: heard ${duration(peer.heardMs)} ago`];
+  if (peer.tableMs !== undefined) words.push(`whole table ${duration(peer.tableMs)} ago`);
+  if (peer.connections !== undefined)
+    words.push(`${peer.connections} connections there, ${connections} here`);
+  if (peer.lost !== undefined) words.push(`${peer.lost} messages lost`);
+  if (peer.failure) words.push(`table not to be had: ${peer.failure}`);
+  return words.join(", ");
 }
 
 /** Exit status 0 when an engine runs, 3 when not, as of init scripts. */

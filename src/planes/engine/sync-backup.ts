@@ -1,0 +1,167 @@
+/**
+ * The running backup daemon of an engine: a master's messages into the director; with a shared key also the whole table, asked of the
+ * master as soon as it is heard.
+ * @module
+ */
+import type { DaemonStatus } from "../../core/daemon.ts";
+import type { Director } from "../../core/director.ts";
+import type { BackupCounts, SyncBackup } from "../../core/sync/backup.ts";
+import { type MulticastGroup, MulticastReceiver } from "../../sys/multicast.ts";
+import { formatAddress } from "../../wire/address.ts";
+import { PeerClient, type PeerReport } from "../sync/peer-client.ts";
+
+/** Messages read in one go, so that packets get their turn. */
+const BATCH = 64;
+const LONGEST_MESSAGE = 65536;
+/** A peer that could not be had is asked again when it is heard after this, ms. */
+const RETRY_MS = 5000;
+
+/** The master, as its backup knows it. */
+export interface PeerStatus {
+  readonly address: string;
+  /** Milliseconds since it was heard last. */
+  readonly heardMs: number;
+  /** Milliseconds since its whole table was here; absent: not yet, or there is no key. */
+  readonly tableMs?: number;
+  /** Connections it has. */
+  readonly connections?: number;
+  /** Messages to the group that did not arrive since the table came. */
+  readonly lost?: number;
+  /** Why the table could not be had the last time it was asked for. */
+  readonly failure?: string;
+}
+
+/** What a backup did. */
+export interface BackupStatus extends BackupCounts {
+  /** Connections in the table here. */
+  readonly connections: number;
+  readonly peer?: PeerStatus;
+}
+
+/** See the module's description. */
+export class BackupDaemon {
+  readonly #director: Director;
+  readonly #status: DaemonStatus;
+  readonly #key: Buffer | undefined;
+  readonly #clock: () => number;
+  readonly #backup: SyncBackup;
+  readonly #receivers: readonly MulticastReceiver[];
+  readonly #bytes = new Uint8Array(new ArrayBuffer(LONGEST_MESSAGE));
+  #address: string | undefined;
+  #heardAt = 0;
+  #client: PeerClient | undefined;
+  #askAgainAt = 0;
+  #tableAt: number | undefined;
+  #failure: string | undefined;
+  #report: PeerReport | undefined;
+  /** Messages that the peer had sent, less those that had arrived, when the table was complete. */
+  #difference: number | undefined;
+  /** Messages that came with the table, not by the group. */
+  #direct = 0;
+
+  /** @throws SysError */
+  constructor(
+    director: Director,
+    status: DaemonStatus,
+    groups: readonly MulticastGroup[],
+    key: Buffer | undefined,
+    clock: () => number,
+  ) {
+    this.#director = director;
+    this.#status = status;
+    this.#key = key;
+    this.#clock = clock;
+    this.#backup = director.backup(status.syncId);
+    this.#receivers = groups.map((group) => new MulticastReceiver(group));
+    for (const [i, receiver] of this.#receivers.entries())
+      receiver.onReadable(() => this.#receive(receiver, groups[i]));
+  }
+
+  get status(): BackupStatus {
+    const now = this.#clock();
+    const report = this.#report;
+    const lost =
+      report && this.#difference !== undefined ? this.#behind(report) - this.#difference : undefined;
+    return {
+      ...this.#backup.counts,
+      connections: this.#director.connections.count,
+      ...(this.#address && {
+        peer: {
+          address: this.#address,
+          heardMs: Math.round(now - this.#heardAt),
+          ...(this.#tableAt !== undefined && { tableMs: Math.round(now - this.#tableAt) }),
+          ...(report && { connections: report.connections }),
+          ...(lost !== undefined && { lost: Math.max(0, lost) }),
+          ...(this.#failure && { failure: this.#failure }),
+        },
+      }),
+    };
+  }
+
+  close(): void {
+    this.#client?.close();
+    for (const receiver of this.#receivers) receiver.close();
+  }
+
+  /** Messages that the peer sent and this end has not seen. */
+  #behind(report: PeerReport): number {
+    return report.messages - (this.#backup.counts.messages - this.#direct);
+  }
+
+  #receive(receiver: MulticastReceiver, group: MulticastGroup): void {
+    for (let i = 0; i < BATCH; i++) {
+      let n: number;
+      try {
+        n = receiver.read(this.#bytes);
+      } catch {
+        return; // The interface went down: it may come back.
+      }
+      if (n < 0) return;
+      const now = this.#clock();
+      const refused = this.#backup.counts.refused;
+      this.#backup.receive(this.#bytes.subarray(0, n), now);
+      if (this.#backup.counts.refused === refused) this.#heard(receiver, group, now);
+    }
+  }
+
+  #heard(receiver: MulticastReceiver, group: MulticastGroup, now: number): void {
+    const text = formatAddress(group.family, receiver.from);
+    const address = text.startsWith("fe80:") ? `${text}%${group.name}` : text;
+    if (address !== this.#address) {
+      // Another master: what the former one said does not count any more.
+      this.#client?.close();
+      this.#client = undefined;
+      this.#report = undefined;
+      this.#tableAt = undefined;
+      this.#askAgainAt = 0;
+      this.#address = address;
+    }
+    this.#heardAt = now;
+    if (this.#key && !this.#client && now >= this.#askAgainAt) this.#ask(this.#key, address);
+  }
+
+  #ask(key: Buffer, address: string): void {
+    const { port, syncId } = this.#status;
+    this.#difference = undefined;
+    this.#client = new PeerClient(key, address, port, syncId, {
+      message: (bytes) => {
+        const { messages } = this.#backup.counts;
+        this.#backup.receive(bytes, this.#clock());
+        this.#direct += this.#backup.counts.messages - messages;
+      },
+      complete: () => {
+        this.#tableAt = this.#clock();
+        this.#failure = undefined;
+      },
+      report: (report) => {
+        this.#report = report;
+        if (this.#tableAt !== undefined) this.#difference ??= this.#behind(report);
+      },
+      closed: (why) => {
+        this.#client = undefined;
+        this.#failure = why;
+        this.#askAgainAt = this.#clock() + RETRY_MS;
+      },
+    });
+  }
+}

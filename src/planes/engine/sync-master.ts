@@ -1,0 +1,94 @@
+/**
+ * The running master daemon of an engine: the director's announcements to the group; with a shared key also a heartbeat, and the
+ * whole table for a backup that asks.
+ * @module
+ */
+import { networkInterfaces } from "node:os";
+import type { DaemonStatus } from "../../core/daemon.ts";
+import type { Director } from "../../core/director.ts";
+import type { MasterCounts, SyncMaster } from "../../core/sync/master.ts";
+import { type MulticastGroup, MulticastSender } from "../../sys/multicast.ts";
+import { SyncWriter } from "../../wire/sync.ts";
+import { PeerServer } from "../sync/peer-server.ts";
+
+/** How often a master with a key says that it is there when it has nothing else to say, ms. */
+const HEARTBEAT_MS = 1000;
+/** Slots of the table looked at for one step of an answer to a peer. */
+const TABLE_BATCH = 1000;
+
+/** What a master did. */
+export interface MasterStatus extends MasterCounts {
+  /** Messages that could not be sent. */
+  readonly failed: number;
+  /** Backups that follow this one by the shared key. */
+  readonly peers: number;
+}
+
+/** The first address of an interface that is of this family; link-local IPv6 ones with their scope. */
+export function addressOfInterface(name: string, family: 4 | 6): string | undefined {
+  const found = networkInterfaces()[name]?.find((a) => a.family === `IPv${family}`);
+  return found?.address.startsWith("fe80:") ? `${found.address}%${name}` : found?.address;
+}
+
+/** See the module's description. */
+export class MasterDaemon {
+  readonly #director: Director;
+  readonly #senders: readonly MulticastSender[];
+  readonly #master: SyncMaster;
+  readonly #server: PeerServer | undefined;
+  readonly #heartbeat: NodeJS.Timeout | undefined;
+  #failed = 0;
+  #told = 0;
+
+  /** @throws SysError */
+  constructor(
+    director: Director,
+    status: DaemonStatus,
+    groups: readonly MulticastGroup[],
+    key: Buffer | undefined,
+  ) {
+    this.#director = director;
+    this.#senders = groups.map((group) => new MulticastSender(group, status.ttl));
+    this.#master = director.startMaster({
+      syncId: status.syncId,
+      maxLen: status.maxLen,
+      send: (message, port) => this.#send(message, port),
+    });
+    const own = key && addressOfInterface(status.interface, groups[0].family);
+    if (!key || !own) return;
+    this.#server = new PeerServer(key, {
+      syncId: status.syncId & 0xff,
+      messages: () => this.#master.table(TABLE_BATCH),
+      report: () => ({
+        messages: this.#master.counts.messages,
+        entries: this.#master.counts.entries,
+        connections: director.connections.count,
+      }),
+    });
+    // Without the port the announcements go on; the backup says that the table could not be had.
+    this.#server.listen(own, status.port).catch(() => {});
+    this.#heartbeat = setInterval(() => this.#beat(status.syncId), HEARTBEAT_MS);
+  }
+
+  get status(): MasterStatus {
+    return { ...this.#master.counts, failed: this.#failed, peers: this.#server?.peers ?? 0 };
+  }
+
+  close(): void {
+    clearInterval(this.#heartbeat);
+    this.#director.stopMaster();
+    this.#server?.close();
+    for (const sender of this.#senders) sender.close();
+  }
+
+  #send(message: Uint8Array, port: number): void {
+    if (this.#senders[port % this.#senders.length].send(message) !== 0) this.#failed++;
+  }
+
+  /** An empty message, which every receiver understands. */
+  #beat(syncId: number): void {
+    const { messages } = this.#master.counts;
+    if (messages === this.#told) this.#send(new SyncWriter(1, syncId & 0xff, 0).take(), 0);
+    this.#told = messages;
+  }
+}
