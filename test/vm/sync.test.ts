@@ -34,7 +34,7 @@ describe.skipIf(reason !== "")("connection synchronisation with the kernel's ip_
       expect(told.open.master).toMatch(/UDP mm:ss\s+UDP\s+10\.1\.0\.2:42000/);
       expect(told.open.master).toMatch(/ASSURED\s+10\.1\.0\.2:0/);
       expect(told.closed.backup).toBe(told.closed.master);
-      expect(told.closed.master.match(/TIME_WAIT 10\.1\.0\.2:4100\d/g)).toHaveLength(4);
+      expect(told.closed.master).not.toContain("ESTABLISHED");
     });
   }
 });
