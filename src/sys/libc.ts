@@ -53,6 +53,9 @@ export const raw = {
   socket: lazily<(domain: number, type: number, protocol: number) => number>("int socket(int, int, int)"),
   close: lazily<(fd: number) => number>("int close(int)"),
   bind: lazily<(fd: number, address: Pointer, length: number) => number>("int bind(int, void *, uint32_t)"),
+  connect: lazily<(fd: number, address: Pointer, length: number) => number>(
+    "int connect(int, void *, uint32_t)",
+  ),
   getsockname: lazily<(fd: number, address: Pointer, length: Pointer) => number>(
     "int getsockname(int, void *, void *)",
   ),
@@ -63,6 +66,7 @@ export const raw = {
     "int getsockopt(int, int, int, void *, void *)",
   ),
   open: lazily<(path: string, flags: number, mode: number) => number>("int open(const char *, int, int)"),
+  mkfifo: lazily<(path: string, mode: number) => number>("int mkfifo(const char *, uint32_t)"),
   read: lazily<(fd: number, bytes: Pointer, length: number) => number>("long read(int, void *, size_t)"),
   write: lazily<(fd: number, bytes: Pointer, length: number) => number>("long write(int, void *, size_t)"),
   ioctl: lazily<(fd: number, request: number, argument: Pointer) => number>("int ioctl(int, ulong, void *)"),
@@ -93,10 +97,35 @@ export const raw = {
     ) => number
   >("long sendto(int, void *, size_t, int, void *, uint32_t)"),
   sendmsg: lazily<(fd: number, header: Pointer, flags: number) => number>("long sendmsg(int, void *, int)"),
+  /** Numbers only: addresses as {@link addressOf} gives them. */
+  syscall: lazily<(number: number, a: number, b: number, c: number) => number>(
+    "long syscall(long, long, uintptr_t, long)",
+  ),
+  /** The address, or all ones (see {@link MAP_FAILED}). */
+  mmap: lazily<
+    (address: number, length: number, protection: number, flags: number, fd: number, offset: number) => number
+  >("uintptr_t mmap(uintptr_t, size_t, int, int, int, long)"),
+  munmap: lazily<(address: number, length: number) => number>("int munmap(uintptr_t, size_t)"),
+  mount: lazily<(source: string, target: string, type: string, flags: number, data: string) => number>(
+    "int mount(const char *, const char *, const char *, ulong, const char *)",
+  ),
+  umount2: lazily<(target: string, flags: number) => number>("int umount2(const char *, int)"),
+  recvmsg: lazily<(fd: number, header: Pointer, flags: number) => number>("long recvmsg(int, void *, int)"),
+  clock_gettime: lazily<(clock: number, time: Pointer) => number>("int clock_gettime(int, void *)"),
+  sched_setscheduler: lazily<(pid: number, policy: number, parameters: Pointer) => number>(
+    "int sched_setscheduler(int, int, void *)",
+  ),
   recvmmsg: lazily<(fd: number, headers: Pointer, count: number, flags: number, timeout: Pointer) => number>(
     "int recvmmsg(int, void *, uint, int, void *)",
   ),
 };
+
+/** What `mmap` gives when it failed, as a number. */
+export const MAP_FAILED = 2 ** 64;
+
+/** Memory at an address, as bytes; it must stay mapped as long as they are used. */
+export const viewOf = (address: number, length: number): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(koffi.view(address, length));
 
 /** errno of the last call through {@link raw}; read it at once. */
 export const lastErrno = (): number => koffi.errno();

@@ -49,7 +49,10 @@ export interface UrlSpec {
   readonly reportLength?: boolean;
 }
 
-/** What is asked. Every kind has a target (misc and file: the server they speak for) and a time limit. */
+/**
+ * What is asked. Every kind has a target (misc and file: the server they speak for) and a time limit for the whole check (ping: for
+ * each attempt; http: for each url).
+ */
 export type CheckSpec = { readonly target: CheckTarget; readonly timeoutMs: number } & (
   | { readonly kind: "tcp" }
   | {
@@ -64,8 +67,13 @@ export type CheckSpec = { readonly target: CheckTarget; readonly timeoutMs: numb
       readonly urls: readonly UrlSpec[];
       /** No pause between urls while a failed server recovers. */
       readonly fastRecovery?: boolean;
-      /** Redirects that are followed; 0 for none (keepalived), 7 for ldirectord. */
+      /** Redirects that are followed; 0 for none (keepalived), 7 for ldirectord. @default 0 */
       readonly redirects?: number;
+      /**
+       * Digest and pattern see the body without its chunk headers, and the answer ends where its length or last chunk says
+       * (ldirectord); else the raw bytes until the server closes (keepalived). @default whether redirects are followed
+       */
+      readonly decodeBody?: boolean;
       /** Client certificate for https (the SSL block). */
       readonly client?: {
         readonly ca?: string;
@@ -143,9 +151,35 @@ export type CheckSpec = { readonly target: CheckTarget; readonly timeoutMs: numb
     }
   | { readonly kind: "sip"; readonly login: string; readonly transport: "udp" | "tcp" }
   | { readonly kind: "always"; readonly up: boolean }
+  /** ldirectord's maintenancedir: fails at once, finally, while a file in the folder names the target. */
+  | { readonly kind: "maintenance"; readonly folder: string }
   /** ldirectord's checktype N: after a good `full` check, `cheap` ones for `count` rounds. */
   | { readonly kind: "hybrid"; readonly full: CheckSpec; readonly cheap: CheckSpec; readonly count: number }
 );
+
+/**
+ * Why a check failed, for programs.
+ *
+ * refused, unreachable, reset, closed, tls: the connection. timeout: no (complete) answer in time. greeting, status, digest, pattern,
+ * login, answer: what the server said. program: exit status, or it could not run. local: something on this machine (source address
+ * not here, no permission, library missing). aborted: the caller's signal.
+ */
+export type FailureReason =
+  | "refused"
+  | "unreachable"
+  | "reset"
+  | "closed"
+  | "tls"
+  | "timeout"
+  | "greeting"
+  | "status"
+  | "digest"
+  | "pattern"
+  | "login"
+  | "answer"
+  | "program"
+  | "local"
+  | "aborted";
 
 /** The answer to one check. */
 export interface Verdict {
@@ -154,6 +188,10 @@ export interface Verdict {
   readonly detail: string;
   /** Milliseconds from start to verdict. */
   readonly latencyMs: number;
+  /** Present when not ok. */
+  readonly reason?: FailureReason;
+  /** Something worth a line in the log although it does not count: `Content-Length is 10, the body has 12 bytes`. */
+  readonly remark?: string;
   /** Weight the server shall have (misc_dynamic), or the part to add to it (file). */
   readonly weight?: { readonly kind: "absolute" | "add"; readonly value: number };
   /** True: counts at once, whatever number of failures is asked for (maintenance). */
