@@ -63,6 +63,8 @@ export interface RealServerSpec {
   readonly notifyDown?: ScriptSpec;
   readonly smtpAlert: boolean;
   readonly virtualhost?: string;
+  /** Colon-separated identity of its check, as ldirectord's monitor files show it. */
+  readonly monitorId?: string;
   readonly at: Place;
 }
 
@@ -102,6 +104,9 @@ export interface VirtualServerSpec {
   readonly mail?: Partial<MailSpec>;
   /** File that gets a line for every check result (ldirectord). */
   readonly monitorFile?: string;
+  /** Name and comment in mails (ldirectord's servicename and comment). */
+  readonly label?: string;
+  readonly comment?: string;
   readonly at: Place;
 }
 
