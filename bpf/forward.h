@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The forwarding methods: what each does to a request on its way to the real server (core/forward/forwarder.ts). */
+#pragma once
+
+#include "nat.h"
+#include "tunnel.h"
+
+/* Route and boundary rule for a request to `target`. */
+INLINE int prepare(packet *p, struct work *w, __u32 family, const __be32 *target)
+{
+	route_request(p, w, family, target);
+	if (w->way.kind == HOP_LOCAL)
+		return STEP_LOCAL;
+	if (w->way.kind == HOP_NONE)
+		return STEP_NO_ROUTE;
+	if (is_loopback(w->family, w->saddr)) {
+		w->reason = DROP_BOUNDARY;
+		return STEP_DROP;
+	}
+	return STEP_GO;
+}
+
+/* What came from the wire must not reach a loopback address. */
+INLINE int intrudes(const struct work *w)
+{
+	return w->hook == HOOK_INGRESS && is_loopback(w->dest_family, w->naddr) && !is_loopback(w->family, w->saddr);
+}
+
+INLINE int translate(packet *p, struct work *w)
+{
+	if (w->method == METHOD_FULLNAT && rewrite(p, w, END_SOURCE, w->lport))
+		return 1;
+	return rewrite(p, w, END_TARGET, w->nport);
+}
+
+/* NAT and full-NAT. */
+SHARED int forward_nat(packet *p, struct work *w)
+{
+	int step;
+
+	if (!w)
+		return TC_ACT_SHOT;
+	step = prepare(p, w, w->dest_family, w->naddr);
+	if (step == STEP_LOCAL) {
+		if (intrudes(w))
+			return drop(w, DROP_BOUNDARY);
+		return translate(p, w) ? drop(w, DROP_FAILED) : deliver(w);
+	}
+	if (step == STEP_GO)
+		step = checks(w, 0, 4, 1);
+	if (step != STEP_GO)
+		return held_back(p, w, step, 0);
+	if (w->segment > w->way.mtu && !in_test()) {
+		/* To be fragmented: the stack can, and takes a hop off itself. */
+		w->ttl++;
+		w->check = update16(w->check, (w->ttl - 1) | (w->protocol << 8), w->ttl | (w->protocol << 8));
+		return translate(p, w) ? drop(w, DROP_FAILED) : deliver(w);
+	}
+	return translate(p, w) ? drop(w, DROP_FAILED) : send(p, w, VERDICT_SEND);
+}
+
+/* Direct routing, and bypass to the packet's own target. */
+SHARED int forward_direct(packet *p, struct work *w)
+{
+	int step;
+
+	if (!w)
+		return TC_ACT_SHOT;
+	if (w->method == METHOD_BYPASS)
+		step = prepare(p, w, w->family, w->daddr);
+	else
+		step = prepare(p, w, w->dest_family, w->naddr);
+	if (step == STEP_LOCAL)
+		return w->method == METHOD_BYPASS ? drop(w, DROP_BOUNDARY) : accept(w);
+	if (step == STEP_GO)
+		step = checks(w, 0, 4, 1);
+	if (step != STEP_GO)
+		return held_back(p, w, step, 0);
+	return flush_header(p, w, 0) ? drop(w, DROP_FAILED) : send(p, w, VERDICT_SEND);
+}
+
+SHARED int forward_tunnel(packet *p, struct work *w)
+{
+	struct config *g = the_config();
+	struct dest *d = w ? dest_at(w->dest) : (struct dest *)0;
+	__u32 outer, discover;
+	int step;
+
+	if (!d || !g || !w->dest)
+		return TC_ACT_SHOT;
+	discover = g->settings & SETTING_PMTU_DISC;
+	outer = overhead_of(d);
+	step = prepare(p, w, d->family, d->address);
+	if (step == STEP_LOCAL)
+		return accept(w);
+	if (d->path_mtu && w->now < d->path_mtu_until && d->path_mtu < w->way.mtu)
+		w->way.mtu = d->path_mtu;
+	/* Segments are made shorter by what goes before them. */
+	if (p->gso_size && w->segment > outer)
+		w->segment -= outer;
+	if (step == STEP_GO)
+		step = checks(w, outer, d->family, discover || w->family == 6);
+	if (step != STEP_GO)
+		return held_back(p, w, step, 0);
+	if (flush_header(p, w, 0) || encapsulate(p, w, discover))
+		return drop(w, DROP_FAILED);
+	return send(p, w, VERDICT_SEND);
+}
+
+INLINE int forward(packet *p, struct work *w)
+{
+	switch (w->method) {
+	case METHOD_NAT:
+	case METHOD_FULLNAT:
+		return forward_nat(p, w);
+	case METHOD_DR:
+	case METHOD_BYPASS:
+		return forward_direct(p, w);
+	case METHOD_TUN:
+		return forward_tunnel(p, w);
+	}
+	return accept(w);
+}

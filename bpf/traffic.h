@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Requests and replies of connections (core/director.ts). */
+#pragma once
+
+#include "forward.h"
+#include "scheduling.h"
+
+/* --- replies -------------------------------------------------------------------------------------------------------------- */
+
+/* Takes over what the packet path needs of a connection. */
+INLINE void load_connection(struct work *w, const struct conn *c)
+{
+	struct dest *d = dest_at(c->dest);
+
+	w->dest = c->dest;
+	w->service = d ? d->service : 0;
+	w->method = ctl_flags(READ_ONCE(c->ctl)) & CONN_FLAG_METHOD_MASK;
+	w->dest_family = c->dest_family;
+	w->parent = c->parent;
+	w->nport = c->dest_port;
+	w->lport = c->local_port;
+	copy_address(w->naddr, c->dest_address);
+	copy_address(w->laddr, c->local);
+}
+
+/* Finds the way to a client, and takes a hop off the packet; errors go to `own` server from the director's address towards it. */
+INLINE int prepare_reply(packet *p, struct work *w, const __be32 *client)
+{
+	route_back(p, w, client);
+	if (w->way.kind == HOP_LOCAL)
+		return STEP_LOCAL;
+	if (w->way.kind == HOP_NONE)
+		return STEP_NO_ROUTE;
+	return checks(w, 0, 4, 1);
+}
+
+INLINE int send_reply(packet *p, struct work *w, int step)
+{
+	return step == STEP_LOCAL ? send_home(p, w, VERDICT_SEND) : send(p, w, VERDICT_SEND);
+}
+
+/*
+ * A reply of a NAT or full-NAT server: its source becomes the VIP. What cannot go on is told to the server, and not counted: the
+ * stack would not have shown it to ip_vs.
+ */
+SHARED int reply(packet *p, struct work *w)
+{
+	struct config *g = the_config();
+	struct conn *c = w ? conn_at(w->slot) : (struct conn *)0;
+	int step = STEP_LOCAL;
+	struct dest *d;
+
+	if (!c || !g)
+		return TC_ACT_UNSPEC;
+	load_connection(w, c);
+	if (w->hook == HOOK_INGRESS)
+		step = prepare_reply(p, w, c->client);
+	if (step != STEP_GO && step != STEP_LOCAL) {
+		d = dest_at(w->dest);
+		if (!d)
+			return drop(w, DROP_FAILED);
+		copy_address(w->laddr, d->source);
+		return held_back(p, w, step, 1);
+	}
+	if (is_available(w->dest))
+		count_out(w);
+	track(w, g, c, TOWARDS_CLIENT);
+	restart(c, w->now);
+	copy_address(w->laddr, c->virtual);
+	copy_address(w->naddr, c->client);
+	if (rewrite(p, w, END_SOURCE, c->virtual_port))
+		return drop(w, DROP_FAILED);
+	if (w->method == METHOD_FULLNAT && rewrite(p, w, END_TARGET, c->client_port))
+		return drop(w, DROP_FAILED);
+	return w->hook == HOOK_INGRESS ? send_reply(p, w, step) : deliver(w);
+}
+
+/* A reply that passes by on its own way (DR, TUN, local): counted and tracked, not touched. */
+SHARED int passing_reply(struct work *w)
+{
+	struct config *g = the_config();
+	struct conn *c = w ? conn_at(w->slot) : (struct conn *)0;
+
+	if (!c || !g)
+		return TC_ACT_UNSPEC;
+	load_connection(w, c);
+	if (is_available(w->dest))
+		count_out(w);
+	track(w, g, c, TOWARDS_CLIENT);
+	restart(c, w->now);
+	return accept(w);
+}
+
+/* Looks for the connection whose reply this is, when that has no key of its own; 1 = found. */
+SHARED int find_passing(struct work *w)
+{
+	struct conn_ref ref = {};
+	struct conn *c;
+
+	if (!w)
+		return 0;
+	reversed_key(&w->key, w);
+	if (!find_key(w->family, &w->key, &ref) || (ref.tag & 1))
+		return 0;
+	c = follow(&ref, w->now);
+	if (!c || has_reply_key(ctl_flags(READ_ONCE(c->ctl))))
+		return 0;
+	w->slot = ref.slot;
+	w->tag = ref.tag;
+	return 1;
+}
+
+/* --- requests ------------------------------------------------------------------------------------------------------------- */
+
+/* The first packet of a new connection by its looks. */
+INLINE int opens_anew(const struct work *w)
+{
+	if (!(w->flow & FLOW_PORTS))
+		return 0;
+	if (w->protocol == PROTO_TCP)
+		return w->l4_first & TCP_SYN;
+	return w->protocol == PROTO_SCTP && w->sctp_type == 1;
+}
+
+/* Whether the old connection of these ends gives way to a new one (conn_reuse_mode). */
+INLINE int reusable(const struct work *w, const struct config *g, const struct conn *c)
+{
+	__u64 ctl = READ_ONCE(c->ctl);
+	__u32 state = ctl_state(ctl);
+	struct load *l = load_of(c->dest);
+
+	if ((g->settings & SETTING_EXPIRE_NODEST_CONN) && c->dest && l && READ_ONCE(l->weight) == 0)
+		return 1;
+	if (!g->conn_reuse_mode || c->parent)
+		return 0;
+	if (w->protocol == PROTO_SCTP)
+		return state == SCTP_STATE_CLOSED;
+	if (w->protocol != PROTO_TCP)
+		return 0;
+	if (state == TCP_STATE_TIME_WAIT || state == TCP_STATE_CLOSE)
+		return 1;
+	return (g->conn_reuse_mode & 2) && state == TCP_STATE_FIN_WAIT && (ctl_flags(ctl) & CONN_FLAG_NO_OUTPUT);
+}
+
+/* Counts, tracks and forwards a request of w->slot. */
+SHARED int request(packet *p, struct work *w)
+{
+	struct config *g = the_config();
+	struct conn *c = w ? conn_at(w->slot) : (struct conn *)0;
+
+	if (!c || !g)
+		return TC_ACT_SHOT;
+	load_connection(w, c);
+	if (is_available(w->dest))
+		count_in(w);
+	track(w, g, c, TOWARDS_SERVER);
+	ADD(&c->in_packets, 1);
+	restart(c, w->now);
+	return forward(p, w);
+}
+
+/* A connection for this packet only: what remains are the counters, and the template's packet count. */
+SHARED int request_once(packet *p, struct work *w)
+{
+	struct conn *t;
+
+	if (!w)
+		return TC_ACT_SHOT;
+	if (is_available(w->dest))
+		count_in(w);
+	if (w->dest)
+		unbind_connection(w->dest, 1);
+	t = w->parent ? conn_at(w->parent) : (struct conn *)0;
+	if (t) {
+		ADD(&t->in_packets, 1);
+		SUB(&t->children, 1);
+	}
+	return forward(p, w);
+}
+
+/* cache_bypass: past the service, when the packet is for somebody else. */
+INLINE int bypass(packet *p, struct work *w)
+{
+	route_request(p, w, w->family, w->daddr);
+	if (w->way.kind != HOP_NEIGHBOUR && w->way.kind != HOP_RESOLVE)
+		return OUTCOME_REFUSE;
+	return connect_past(w);
+}
+
+/* The destination whose packet this is, by its address and port; 0 = none. */
+INLINE __u32 nat_server(const struct work *w)
+{
+	struct service_key k = {};
+	__u32 *id;
+
+	copy_address(k.address, w->saddr);
+	k.port = w->sport;
+	k.protocol = w->protocol;
+	k.family = w->family;
+	id = bpf_map_lookup_elem(&servers, &k);
+	if (id)
+		return *id;
+	k.protocol = 0;
+	id = bpf_map_lookup_elem(&servers, &k);
+	return id ? *id : 0;
+}
+
+/* nat_icmp_send: whether this is a packet of a known server that belongs to no connection; w->laddr is who answers. */
+INLINE int is_stray(struct work *w, const struct config *g)
+{
+	struct dest *d;
+	__u32 id;
+
+	if (!(g->settings & SETTING_NAT_ICMP_SEND) || !(w->flow & FLOW_PORTS))
+		return 0;
+	if ((w->protocol == PROTO_TCP && (w->l4_first & TCP_RST)) || (w->protocol == PROTO_SCTP && w->sctp_type == 6))
+		return 0;
+	id = nat_server(w);
+	d = id ? dest_at(id) : (struct dest *)0;
+	if (!d)
+		return 0;
+	copy_address(w->laddr, d->source);
+	return 1;
+}
+
+/* The packet belongs to no connection. */
+SHARED int request_new(packet *p, struct work *w)
+{
+	struct config *g = the_config();
+	int outcome;
+
+	if (!w || !g)
+		return TC_ACT_UNSPEC;
+	if (is_stray(w, g))
+		return answer(p, w, ANSWER_PORT, 0, 1);
+	if (g->stand_back)
+		return accept(w);
+	outcome = schedule(w);
+	if (outcome == OUTCOME_BYPASS)
+		outcome = bypass(p, w);
+	switch (outcome) {
+	case OUTCOME_MADE:
+		return w->onepacket ? request_once(p, w) : request(p, w);
+	case OUTCOME_TWIN:
+		packet_key(&w->key, w);
+		if (find_connection(w, &w->key) && !(w->flow & FLOW_REPLY))
+			return request(p, w);
+		return drop(w, DROP_FAILED);
+	case OUTCOME_DROP:
+		return drop(w, w->reason);
+	case OUTCOME_REFUSE:
+		return answer(p, w, ANSWER_PORT, 0, 0);
+	}
+	return accept(w);
+}
+
+/* A request of connection c, which may have to give way. */
+INLINE int request_known(packet *p, struct work *w, struct config *g, struct conn *c)
+{
+	if (g->stand_back)
+		return accept(w);
+	if (opens_anew(w) && reusable(w, g, c)) {
+		unhash_connection(w->slot, w->now, 1);
+		w->slot = 0;
+		return request_new(p, w);
+	}
+	if (c->dest && !is_available(c->dest)) {
+		if (!(g->settings & SETTING_EXPIRE_NODEST_CONN))
+			return drop(w, DROP_ORPHAN);
+		unhash_connection(w->slot, w->now, 1);
+		w->slot = 0;
+		return request_new(p, w);
+	}
+	return request(p, w);
+}

@@ -1,0 +1,99 @@
+/**
+ * Settings, timeouts and counts of services → the words that every packet looks at first.
+ * @module
+ */
+import { readFileSync } from "node:fs";
+import { UnsupportedError } from "../../core/errors.ts";
+import type { Settings } from "../../core/settings.ts";
+import { SCTP_TIMEOUT_MS } from "../../core/states/sctp.ts";
+import { TCP_STATE, TCP_TIMEOUT_MS } from "../../core/states/tcp.ts";
+import { LITTLE_ENDIAN } from "../../wire/netlink.ts";
+import { CONFIG, SETTING } from "./layout.ts";
+import type { Maps } from "./maps.ts";
+import type { Rules } from "./rules.ts";
+
+/** The mode of a defence strategy that is always on; 1 and 2 follow the memory. */
+const ALWAYS = 3;
+
+/** Settings that need more than the BPF programs do, with the values that are refused, and why. */
+const REFUSED: { readonly [K in keyof Settings]?: { test(value: unknown): boolean; why: string } } = {
+  conntrack: { test: (v) => v !== 0, why: "packets do not pass netfilter's connection tracking" },
+  snat_reroute: { test: (v) => v === 0, why: "replies are always routed anew" },
+  ignore_tunneled: { test: (v) => v !== 0, why: "packets that another director sent are not told apart" },
+  drop_entry: { test: (v) => v === 1 || v === 2, why: "nobody is there to watch the memory; 0 and 3 work" },
+  drop_packet: { test: (v) => v === 1 || v === 2, why: "nobody is there to watch the memory; 0 and 3 work" },
+  secure_tcp: { test: (v) => v === 1 || v === 2, why: "nobody is there to watch the memory; 0 and 3 work" },
+};
+
+/** Refuses what this plane cannot do. @throws UnsupportedError that names the planes that can */
+export function checkSettings(change: Partial<Settings>): void {
+  for (const [name, value] of Object.entries(change)) {
+    const refused = REFUSED[name as keyof Settings];
+    if (refused?.test(Number(value)))
+      throw new UnsupportedError(
+        `${name}=${value} is nothing for the eBPF plane: ${refused.why}; the engine and the kernel plane have it`,
+      );
+  }
+}
+
+/** Bits of `config.settings`. */
+function settingBits(s: Settings): number {
+  const on = (value: unknown, bit: number): number => (value ? bit : 0);
+  return (
+    on(s.sloppy_tcp, SETTING.sloppyTcp) |
+    on(s.sloppy_sctp, SETTING.sloppySctp) |
+    on(s.expire_nodest_conn, SETTING.expireNodestConn) |
+    on(s.expire_quiescent_template, SETTING.expireQuiescentTemplate) |
+    on(s.nat_icmp_send, SETTING.natIcmpSend) |
+    on(s.cache_bypass, SETTING.cacheBypass) |
+    on(s.schedule_icmp, SETTING.scheduleIcmp) |
+    on(s.pmtu_disc, SETTING.pmtuDisc) |
+    on(s.fullnat_toa, SETTING.fullnatToa) |
+    on(s.secure_tcp === ALWAYS, SETTING.secureTcp) |
+    on(s.drop_entry === ALWAYS, SETTING.dropEntry) |
+    on(s.run_estimation, SETTING.runEstimation)
+  );
+}
+
+/** Writes all of it; words that tests and loading set (clock, size of the slab) stay. */
+export function writeConfig(maps: Maps, rules: Rules): void {
+  const { view } = maps.array("config");
+  const { settings, timeouts, table } = rules;
+  const word = (field: keyof typeof CONFIG.at, value: number): void =>
+    view.setUint32(CONFIG.at[field], value, LITTLE_ENDIAN);
+  const list = (field: "tcp_ms" | "sctp_ms", values: readonly number[]): void => {
+    for (const [i, ms] of values.entries())
+      view.setUint32(CONFIG.at[field] + 4 * i, Math.min(ms, 0xffffffff), LITTLE_ENDIAN);
+  };
+  word("settings", settingBits(settings));
+  word("conn_reuse_mode", settings.conn_reuse_mode);
+  word("drop_rate", settings.drop_packet === ALWAYS ? settings.am_droprate : 0);
+  const tcp = [...TCP_TIMEOUT_MS];
+  tcp[TCP_STATE.ESTABLISHED] = timeouts.tcp * 1000;
+  tcp[TCP_STATE.FIN_WAIT] = timeouts.tcpFin * 1000;
+  list("tcp_ms", tcp);
+  list("sctp_ms", SCTP_TIMEOUT_MS);
+  word("udp_ms", Math.min(timeouts.udp * 1000, 0xffffffff));
+  word("lblc_expiration_s", settings.lblc_expiration);
+  word("lblcr_expiration_s", settings.lblcr_expiration);
+  word("stand_back", settings.backup_only && table.daemons.has("backup") ? 1 : 0);
+  word("port_start", unprivilegedPortStart());
+
+  const { census, ends } = rules;
+  word("est_services", ends.services);
+  word("est_dests", ends.destinations);
+  word("mark_services", census.marked);
+  word("ftp_services", census.ftp);
+  word("any_port_services", census.anyPort);
+  word("oneway_dests", census.oneWay);
+  word("services4", census.services4);
+  word("services6", census.services6);
+}
+
+function unprivilegedPortStart(): number {
+  try {
+    return Number(readFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "utf8"));
+  } catch {
+    return 1024;
+  }
+}

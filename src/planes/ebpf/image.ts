@@ -1,0 +1,59 @@
+/**
+ * The compiled BPF programs: where their file is, and how it is loaded for a namespace.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { TableError } from "../../core/errors.ts";
+import { BpfObject } from "../../sys/bpf/object.ts";
+import { DEFAULT_ENTRIES, MAPS, type MapLayout, type Scale } from "./layout.ts";
+
+const FILE = "lvsd.bpf.o";
+/** Beside the bundled commands, or in the source tree. */
+const PLACES = [join(import.meta.dirname, FILE), join(import.meta.dirname, "../../../bpf", FILE)];
+const MAX_SLOTS = 1 << 24;
+
+/** The object file. @throws Error when it is missing */
+export function image(): { readonly bytes: Uint8Array; readonly hash: string } {
+  const path = PLACES.find((place) => existsSync(place));
+  if (!path)
+    throw new Error(`${FILE} is missing: it belongs beside the commands; "npm run build" puts it there`);
+  const bytes = readFileSync(path);
+  return { bytes, hash: createHash("sha256").update(bytes).digest("hex").slice(0, 16) };
+}
+
+/** How many elements the maps get. */
+export type Entries = Record<Exclude<Scale, "fixed">, number>;
+
+/** Sizes as the environment asks: `LVSD_EBPF_CONNECTIONS`, `LVSD_EBPF_SERVICES`, `LVSD_EBPF_DESTINATIONS`. @throws TableError */
+export function wantedEntries(env: NodeJS.ProcessEnv = process.env): Entries {
+  const read = (name: string, otherwise: number, most: number): number => {
+    const text = env[name];
+    if (!text) return otherwise;
+    const n = Number(text);
+    if (!Number.isInteger(n) || n < 16 || n > most)
+      throw new TableError("EINVAL", `${name}=${text}: expects a whole number, 16..${most}`);
+    return n;
+  };
+  const connections = read("LVSD_EBPF_CONNECTIONS", DEFAULT_ENTRIES.connections, MAX_SLOTS);
+  return {
+    connections,
+    keys: 2 * connections,
+    services: read("LVSD_EBPF_SERVICES", DEFAULT_ENTRIES.services, 65536),
+    dests: read("LVSD_EBPF_DESTINATIONS", DEFAULT_ENTRIES.dests, 65536),
+  };
+}
+
+/** Loads the object. @param reuse descriptors of maps that are there already */
+export function loadImage(
+  bytes: Uint8Array,
+  entries: Entries,
+  reuse: Record<string, number> = {},
+): BpfObject {
+  const maxEntries: Record<string, number> = {};
+  for (const [name, layout] of Object.entries(MAPS) as [string, MapLayout][]) {
+    if (layout.scale !== "fixed") maxEntries[name] = entries[layout.scale];
+  }
+  return BpfObject.load(bytes, "lvsd", { maxEntries, reuse });
+}

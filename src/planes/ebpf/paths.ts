@@ -1,0 +1,50 @@
+/**
+ * Where the eBPF plane keeps what it holds for one network namespace. Everything is named by the namespace's cookie, which the
+ * kernel never uses again while the machine is up.
+ * @module
+ */
+import { readFileSync } from "node:fs";
+import { machineRoot } from "../../sys/bpf/bpffs.ts";
+import { netnsCookie } from "../../sys/netns.ts";
+
+/** Files and pins of one namespace. */
+export interface EbpfPaths {
+  readonly cookie: string;
+  /** Folder of everything, as this process reaches it. */
+  readonly run: string;
+  /** Mount point of the pins, as the machine's first process has it. */
+  readonly mount: string;
+  /** The same, as this process reaches it. */
+  readonly bpffs: string;
+  /** Folder of this namespace's pins. */
+  readonly pins: string;
+  /** Taken while pins, mount or folders come and go, by commands of any namespace. */
+  readonly globalLock: string;
+  /** Taken by whoever reads or changes this namespace's rules. */
+  readonly lock: string;
+  /** The rules. */
+  readonly rules: string;
+}
+
+/** Paths for the namespace that this thread is in. `LVSD_RUN_DIR` replaces /run/lvsd. */
+export function ebpfPaths(directory = process.env["LVSD_RUN_DIR"] || "/run/lvsd"): EbpfPaths {
+  return pathsOf(String(netnsCookie()), directory);
+}
+
+/** Paths for the namespace with that cookie. */
+export function pathsOf(cookie: string, directory = process.env["LVSD_RUN_DIR"] || "/run/lvsd"): EbpfPaths {
+  const run = machineRoot() + directory;
+  return {
+    cookie,
+    run,
+    mount: `${directory}/bpf`,
+    bpffs: `${run}/bpf`,
+    pins: `${run}/bpf/${cookie}`,
+    globalLock: `${run}/ebpf.lock`,
+    lock: `${run}/ebpf-${cookie}.lock`,
+    rules: `${run}/ebpf-${cookie}.rules`,
+  };
+}
+
+/** What this boot of the machine is called. */
+export const bootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();

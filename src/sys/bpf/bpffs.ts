@@ -1,0 +1,106 @@
+/**
+ * Our own file system for pins. The usual one, /sys/fs/bpf, cannot be relied upon: `ip netns exec` lays another /sys over it.
+ *
+ * Such commands run in a mount namespace of their own, which ends with them, and with it every mount made there. So the pins
+ * are mounted where the machine's first process sees them, and reached through its /proc/<pid>/root from elsewhere.
+ * @module
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, readlinkSync, statfsSync } from "node:fs";
+import { check, raw } from "../libc.ts";
+
+/** `BPF_FS_MAGIC` (`include/uapi/linux/magic.h`). */
+const BPF_FS_MAGIC = 0xcafe4a11;
+const MODE = "mode=0700";
+
+interface Machine {
+  /** A process that sees the machine's mounts. */
+  readonly process: string;
+  /** What stands before an absolute path of that process: "" for who shares its mounts, else /proc/<pid>/root. */
+  readonly root: string;
+}
+
+let cached: Machine | undefined;
+
+/**
+ * The farthest ancestor that we may look at, the first process as a rule: `ip netns exec` and its like give mounts of their own
+ * to those that they start, not to those that started them.
+ */
+function machine(): Machine {
+  if (cached) return cached;
+  const mountsOf = (pid: string): string | undefined => {
+    try {
+      return readlinkSync(`/proc/${pid}/ns/mnt`);
+    } catch {
+      return undefined; // hidden, or gone
+    }
+  };
+  let farthest = "self";
+  for (let pid = String(process.pid); pid !== "0"; pid = parentOf(pid)) {
+    if (mountsOf(pid) !== undefined) farthest = pid;
+  }
+  const same = mountsOf(farthest) === mountsOf("self");
+  cached = { process: farthest, root: same ? "" : `/proc/${farthest}/root` };
+  return cached;
+}
+
+function parentOf(pid: string): string {
+  try {
+    return /^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0";
+  } catch {
+    return "0";
+  }
+}
+
+/** What stands before an absolute path as the machine's first process sees it. */
+export const machineRoot = (): string => machine().root;
+
+/** Whether a bpffs is mounted exactly there. The path may be one below {@link machineRoot}. */
+export function isBpffs(path: string): boolean {
+  try {
+    if (statfsSync(path).type !== BPF_FS_MAGIC) return false;
+  } catch {
+    return false;
+  }
+  return mountPoints().includes(plain(path));
+}
+
+/** The path as the machine's first process has it. */
+const plain = (path: string): string => path.replace(/^\/proc\/\d+\/root/, "") || "/";
+
+function mountPoints(): string[] {
+  return readFileSync(`/proc/${machine().process}/mountinfo`, "utf8")
+    .split("\n")
+    .map((line) =>
+      (line.split(" ")[4] ?? "").replace(/\\(\d{3})/g, (_, n) => String.fromCharCode(Number.parseInt(n, 8))),
+    );
+}
+
+/** Mounts a bpffs at `path` (as the first process has it) unless one is there. @returns the path to reach it by */
+export function ensureBpffs(path: string): string {
+  const root = machineRoot();
+  const here = root + path;
+  if (isBpffs(here)) return here;
+  mkdirSync(here, { recursive: true, mode: 0o700 });
+  if (root === "") {
+    check("mount", raw.mount("lvsd", path, "bpf", 0, MODE), `mount a bpffs at ${path}`);
+    return here;
+  }
+  // The system call acts in the caller's mount namespace only, and a process with threads cannot change its own.
+  const words = ["--target", machine().process, "--mount", "mount", "-t", "bpf", "-o", MODE, "lvsd", path];
+  const { status, stderr, error } = spawnSync("nsenter", words, { encoding: "utf8" });
+  if (status !== 0 && !isBpffs(here))
+    throw new Error(`mount a bpffs at ${path}: nsenter: ${error?.message ?? stderr.trim()}`);
+  return here;
+}
+
+/** Unmounts it, with all pins. Nothing happens where none is. */
+export function removeBpffs(path: string): void {
+  const here = machineRoot() + path;
+  if (!isBpffs(here)) return;
+  if (machineRoot() === "") check("umount2", raw.umount2(path, 2), `unmount ${path}`);
+  else
+    spawnSync("nsenter", ["--target", machine().process, "--mount", "umount", "-l", path], {
+      stdio: "ignore",
+    });
+}

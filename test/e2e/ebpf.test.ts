@@ -1,0 +1,235 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ebpfMissing } from "../../src/planes/ebpf/probe.ts";
+import { EngineNetwork } from "./engine-network.ts";
+
+const missing = existsSync("dist/lvsd-ebpf.cjs") ? ebpfMissing() : "dist/ is not built";
+if (missing) console.log(`tests of the eBPF plane are left out: ${missing}`);
+
+/** Waits until something holds. */
+async function until(what: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + 20_000;
+  while (!(await what())) {
+    if (Date.now() > end) throw new Error("it did not come true within 20 s");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+describe.skipIf(missing)("the eBPF plane forwards real packets", () => {
+  const net = new EngineNetwork("p", "ebpf");
+  beforeAll(async () => void (await net.up()));
+  afterAll(() => net.down());
+  const pins = (): string[] =>
+    existsSync(`${net.runDirectory}/bpf`)
+      ? readdirSync(`${net.runDirectory}/bpf`).filter((name) => /^\d/.test(name))
+      : [];
+
+  test("by NAT, with the port changed, to both servers in turn, VIP there before the service", async () => {
+    net.ip("director", "addr add 10.1.0.100/32 dev eth0");
+    await net.ipvsadm("-A -t 10.1.0.100:80 -s rr");
+    for (const n of [1, 2]) await net.ipvsadm(`-a -t 10.1.0.100:80 -r 10.2.0.1${n}:8080 -m`);
+    const answers = await net.get("http://10.1.0.100/", 4);
+    expect(answers.sort()).toEqual([
+      "server1 10.1.0.2",
+      "server1 10.1.0.2",
+      "server2 10.1.0.2",
+      "server2 10.1.0.2",
+    ]);
+    expect((await net.get("http://10.1.0.100/big"))[0]!.length).toBe(8 << 20);
+  });
+
+  test("and shows the connections, their counts and what they carried", async () => {
+    const rows = (await net.ipvsadm("-Lnc")).split("\n").filter((row) => row.startsWith("TCP"));
+    expect(rows).toHaveLength(5);
+    for (const row of rows)
+      expect(row).toMatch(/ TIME_WAIT\s+10\.1\.0\.2:\d+\s+10\.1\.0\.100:80\s+10\.2\.0\.1[12]:8080/);
+    expect(await net.ipvsadm("-Ln")).toMatch(/10\.2\.0\.12:8080\s+Masq\s+1\s+0\s+[23]/);
+    await until(async () => /^TCP +10\.1\.0\.100:80 +5 /m.test(await net.ipvsadm("-Ln --stats")));
+    await net.ipvsadm("-Z");
+    expect(await net.ipvsadm("-Ln --stats")).toMatch(/^TCP +10\.1\.0\.100:80 +0 +0 +0 +0 +0$/m);
+  });
+
+  test("and to clients on the director itself", async () => {
+    const answers = await net.get("http://10.1.0.100/", 2, "director");
+    expect(answers.map((a) => a.split(" ")[0]).sort()).toEqual(["server1", "server2"]);
+  });
+
+  test("by direct routing, the reply not passing the director, VIP there after the service", async () => {
+    await net.ipvsadm("-A -t 10.2.0.100:80 -s rr");
+    for (const n of [1, 2]) {
+      const server = n === 1 ? "server1" : "server2";
+      const quiet = ["net.ipv4.conf.all.arp_ignore=1", "net.ipv4.conf.all.arp_announce=2"];
+      await net.run(server, "sysctl", "-qw", ...quiet);
+      net.ip(server, "addr add 10.2.0.100/32 dev lo");
+      await net.ipvsadm(`-a -t 10.2.0.100:80 -r 10.2.0.1${n} -g`);
+    }
+    net.ip("director", "addr add 10.2.0.100/32 dev eth1");
+    expect((await net.get("http://10.2.0.100/", 2)).sort()).toEqual(["server1 10.2.0.2", "server2 10.2.0.2"]);
+    expect((await net.get("http://10.2.0.100/big"))[0]!.length).toBe(8 << 20);
+  });
+
+  test("by full-NAT, servers seeing an address of the director", async () => {
+    await net.ipvsadm("-A -t 10.1.0.100:81 -s rr");
+    for (const n of [1, 2]) await net.ipvsadm(`-a -t 10.1.0.100:81 -r 10.2.0.1${n}:8080 --fullnat`);
+    expect((await net.get("http://10.1.0.100:81/", 2)).sort()).toEqual([
+      "server1 10.2.0.1",
+      "server2 10.2.0.1",
+    ]);
+    expect((await net.get("http://10.1.0.100:81/big"))[0]!.length).toBe(8 << 20);
+  });
+
+  test("of UDP, also datagrams that come and go in fragments", async () => {
+    await net.ipvsadm("-A -u 10.1.0.100:5353 -s rr");
+    for (const n of [1, 2]) await net.ipvsadm(`-a -u 10.1.0.100:5353 -r 10.2.0.1${n}:5353 -m`);
+    const answers = [await net.askUdp("10.1.0.100", 7), await net.askUdp("10.1.0.100", 7)];
+    expect(answers.sort()).toEqual(["server1 7", "server2 7"]);
+    expect(await net.askUdp("10.1.0.100", 6000)).toMatch(/^server[12] 6000$/);
+  });
+
+  test("of IPv6", async () => {
+    net.ip("director", "addr add 2001:db8:1::100/128 dev eth0 nodad");
+    await net.ipvsadm("-A -t [2001:db8:1::100]:80 -s rr");
+    for (const n of [1, 2]) await net.ipvsadm(`-a -t [2001:db8:1::100]:80 -r [2001:db8:2::1${n}]:8080 -m`);
+    const answers = await net.get("http://[2001:db8:1::100]/", 2);
+    expect(answers.sort()).toEqual(["server1 2001:db8:1::2", "server2 2001:db8:1::2"]);
+    expect((await net.get("http://[2001:db8:1::100]/big"))[0]!.length).toBe(8 << 20);
+  });
+
+  test("by the mark that iptables gave them", async () => {
+    net.ip("director", "addr add 10.1.0.102/32 dev eth0");
+    const mark =
+      "-t mangle -A PREROUTING -d 10.1.0.102 -p tcp -m multiport --dports 80,443 -j MARK --set-mark 7";
+    await net.run("director", "iptables", ...mark.split(" "));
+    await net.ipvsadm("-A -f 7 -s rr");
+    for (const n of [1, 2]) await net.ipvsadm(`-a -f 7 -r 10.2.0.1${n}:8080 -m`);
+    const answers = [
+      ...(await net.get("http://10.1.0.102:80/")),
+      ...(await net.get("http://10.1.0.102:443/")),
+    ];
+    expect(answers.sort()).toEqual(["server1 10.1.0.2", "server2 10.1.0.2"]);
+    expect((await net.get("http://10.1.0.102/big"))[0]!.length).toBe(8 << 20);
+    await net.ipvsadm("-D -f 7");
+    expect(await net.run("director", "ip", "link")).not.toContain("lvsd0");
+  });
+
+  test.each(["sh", "dh", "mh", "lblc", "lblcr", "twos", "wrr", "wlc", "sed", "nq", "lc", "fo", "ovf"])(
+    "with the scheduler %s",
+    async (scheduler) => {
+      await net.ipvsadm(`-A -t 10.1.0.100:82 -s ${scheduler}`);
+      for (const n of [1, 2]) await net.ipvsadm(`-a -t 10.1.0.100:82 -r 10.2.0.1${n}:8080 -m`);
+      expect((await net.get("http://10.1.0.100:82/"))[0]).toMatch(/^server[12] 10\.1\.0\.2$/);
+      await net.ipvsadm("-D -t 10.1.0.100:82");
+    },
+  );
+
+  test("keeps a client at its server while a service is persistent", async () => {
+    await net.ipvsadm("-A -t 10.1.0.100:83 -s rr -p 100");
+    for (const n of [1, 2]) await net.ipvsadm(`-a -t 10.1.0.100:83 -r 10.2.0.1${n}:8080 -m`);
+    const answers = await net.get("http://10.1.0.100:83/", 4);
+    expect(new Set(answers).size).toBe(1);
+    expect(await net.ipvsadm("-Lnc")).toMatch(
+      /TCP\s+0[01]:\d\d\s+(NONE|ASSURED)\s+10\.1\.0\.2:0\s+10\.1\.0\.100:83/,
+    );
+  });
+
+  test("a connection that is open goes on while rules and processes come and go", async () => {
+    const talk = net.run(
+      "client",
+      process.execPath,
+      "-e",
+      `const s = require("node:net").connect(80, "10.1.0.100");
+       let n = 0;
+       const ask = () => s.write("GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n");
+       s.on("connect", ask).on("data", () => (++n === 20 ? process.exit(0) : setTimeout(ask, 100)));
+       s.on("close", () => process.exit(1));`,
+    );
+    for (let i = 0; i < 4; i++) {
+      await net.ipvsadm("-A -t 10.1.0.100:84 -s rr");
+      await net.ipvsadm("-e -t 10.1.0.100:80 -r 10.2.0.11:8080 -m -w 3");
+      await net.ipvsadm("-D -t 10.1.0.100:84");
+    }
+    await talk;
+  });
+
+  test("an interface that comes later is hooked by the next change of rules", async () => {
+    net.ip("client", `link add eth9 type veth peer name eth9 netns ${net.name("director")}`);
+    net.ip("director", "addr add 10.9.0.1/24 dev eth9");
+    net.ip("director", "link set eth9 up");
+    net.ip("client", "addr add 10.9.0.2/24 dev eth9");
+    net.ip("client", "link set eth9 up");
+    await net.ipvsadm("-A -t 10.9.0.1:80 -s rr");
+    await net.ipvsadm("-a -t 10.9.0.1:80 -r 10.2.0.11:8080 -m");
+    net.ip("server1", "route add 10.9.0.0/24 via 10.2.0.1");
+    expect(await net.get("http://10.9.0.1/")).toEqual(["server1 10.9.0.2"]);
+  });
+
+  test("restores ten thousand lines in seconds", { timeout: 180_000 }, async () => {
+    const lines = ["-A -t 10.1.0.100:99 -s rr"];
+    for (let i = 0; i < 10_000; i++)
+      lines.push(`-a -t 10.1.0.100:99 -r 10.3.${i >> 8}.${i & 255}:80 -m -w 1`);
+    writeFileSync(`${net.runDirectory}/rules-to-restore`, `${lines.join("\n")}\n`);
+    const began = performance.now();
+    await net.run("director", "sh", "-c", `ipvsadm -R < ${net.runDirectory}/rules-to-restore`);
+    expect(performance.now() - began).toBeLessThan(60_000);
+    expect((await net.ipvsadm("-Ln")).split("\n").length).toBeGreaterThan(10_000);
+    await net.ipvsadm("-D -t 10.1.0.100:99");
+  });
+
+  test("two commands at a time do not get into each other's way", async () => {
+    const adding = [1, 2, 3, 4].map(async (n) => {
+      for (let i = 0; i < 5; i++) await net.ipvsadm(`-A -t 10.1.0.100:${2000 + 10 * n + i} -s rr`);
+    });
+    await Promise.all(adding);
+    expect((await net.ipvsadm("-Ln")).match(/10\.1\.0\.100:20\d\d/g)).toHaveLength(20);
+  });
+
+  test("and -C leaves no map, no program, no hook", async () => {
+    expect(pins()).toHaveLength(1);
+    await net.ipvsadm("-C");
+    expect(pins()).toEqual([]);
+    expect(readdirSync(net.runDirectory).filter((name) => name.includes("ebpf-"))).toEqual([]);
+    expect(await net.run("director", "bpftool", "net").catch(() => "")).not.toContain("lvsd");
+    await expect(net.get("http://10.1.0.100/")).rejects.toThrow();
+  });
+});
+
+describe.skipIf(missing)("the state of a namespace", () => {
+  const run = join("/tmp", `lvsd-ebpf-${process.pid}`);
+  const space = `lv${process.pid}gone`;
+  const ip = (...words: string[]): void => void execFileSync("ip", words, { stdio: "pipe" });
+  const ipvsadm = (name: string, line: string): string =>
+    execFileSync("ip", ["netns", "exec", name, process.execPath, "dist/ipvsadm.cjs", ...line.split(" ")], {
+      encoding: "utf8",
+      env: { ...process.env, NODE_EXTRA_CA_CERTS: "", LVSD_PLANE: "ebpf", LVSD_RUN_DIR: run },
+    });
+  afterAll(() => {
+    for (const name of [space, `${space}2`]) {
+      try {
+        ip("netns", "del", name);
+      } catch {
+        // It is gone.
+      }
+    }
+    execFileSync("sh", ["-c", `umount ${run}/bpf; rm -rf ${run}`], { stdio: "pipe" });
+  });
+
+  test("goes with it: one of the same name starts empty, and the next installation removes what is left", async () => {
+    ip("netns", "add", space);
+    ipvsadm(space, "-A -t 10.0.0.1:80 -s rr");
+    expect(ipvsadm(space, "-Ln")).toContain("10.0.0.1:80");
+    const before = readdirSync(`${run}/bpf`).filter((name) => /^\d/.test(name));
+    expect(before).toHaveLength(1);
+    ip("netns", "del", space);
+    ip("netns", "add", space);
+    expect(ipvsadm(space, "-Ln")).not.toContain("10.0.0.1");
+    // Namespaces are taken down in the background.
+    await until(async () => {
+      ipvsadm(space, "-A -t 10.0.0.2:80 -s rr");
+      const gone = !readdirSync(`${run}/bpf`).includes(before[0]!);
+      ipvsadm(space, "-C");
+      return gone;
+    });
+  });
+});

@@ -1,0 +1,139 @@
+/**
+ * Random traffic around a few virtual services: packets that open, continue and end connections, from both sides, in any order.
+ * @module
+ */
+import { buildPacket } from "../../src/testkit/packet-build.ts";
+import { parseNote } from "../../src/testkit/packet-notation.ts";
+import type { Way } from "./twins.ts";
+
+/** A packet and where the model is to see it. */
+export interface Shown {
+  readonly note: string;
+  readonly ip: Uint8Array;
+  readonly way: Way;
+}
+
+/** What packets are made around. */
+export interface World {
+  readonly family: 4 | 6;
+  readonly vip: string;
+  readonly clients: readonly string[];
+  readonly servers: readonly string[];
+  readonly clientPorts: readonly number[];
+  readonly servicePorts: readonly number[];
+  readonly serverPorts: readonly number[];
+}
+
+const FLAGS = ["S", "SA", "A", "PA", "FA", "F", "R", "RA", "-", "A", "PA", "A"];
+const CHUNKS = ["INIT", "INIT-ACK", "COOKIE-ECHO", "COOKIE-ACK", "DATA", "SACK", "SHUTDOWN", "SHUTDOWN-ACK"];
+const MORE_CHUNKS = ["SHUTDOWN-COMPLETE", "ABORT", "ERROR", "HEARTBEAT"];
+
+/** Makes packets; the same random numbers give the same packets. */
+export class Traffic {
+  readonly #random: () => number;
+  readonly #world: World;
+
+  constructor(world: World, random: () => number) {
+    this.#world = world;
+    this.#random = random;
+  }
+
+  pick<T>(list: readonly T[]): T {
+    return list[Math.floor(this.#random() * list.length)];
+  }
+  chance(one: number): boolean {
+    return this.#random() * one < 1;
+  }
+
+  #end(address: string, port: number): string {
+    return this.#world.family === 4 ? `${address}:${port}` : `[${address}]:${port}`;
+  }
+
+  #body(): string {
+    const kind = this.pick(["tcp", "tcp", "udp", "sctp"]);
+    const length = this.chance(8) ? 1300 + Math.floor(this.#random() * 200) : Math.floor(this.#random() * 40);
+    const fields = [`ttl=${this.chance(12) ? 1 : 64}`, `tos=${Math.floor(this.#random() * 256)}`];
+    if (this.#world.family === 4 && this.chance(2)) fields.push("df");
+    if (kind === "tcp")
+      return `${this.pick(FLAGS)} seq=${Math.floor(this.#random() * 1e6)} len=${length} ${fields.join(" ")}`;
+    if (kind === "udp") {
+      const bare = this.#world.family === 4 && this.chance(6) ? "csum=0 " : "";
+      return `${bare}len=${length} ${fields.join(" ")}`;
+    }
+    return `${this.pick(this.chance(3) ? MORE_CHUNKS : CHUNKS)} tag=7 ${fields.join(" ")}`;
+  }
+
+  #note(kind: string, from: string, to: string, body: string): string {
+    return `${kind} ${from} > ${to} ${body}`;
+  }
+
+  #kindOf(body: string): string {
+    return body.includes("seq=") ? "tcp" : body.includes("tag=") ? "sctp" : "udp";
+  }
+
+  /**
+   * A client's port for talking to this port of the VIP. Never one for two: of two connections that meet at one server's port the
+   * programs know the newest only, also after it ended.
+   */
+  #portFor(port: number): number {
+    const base = this.pick(this.#world.clientPorts);
+    return base < 1024 && port === this.#world.servicePorts[0] ? base : 30000 + (base % 1000) + 1000 * this.#world.servicePorts.indexOf(port);
+  }
+  #anyClientPort(): number {
+    return this.#portFor(this.pick(this.#world.servicePorts));
+  }
+
+  /** A packet from a client to the VIP. */
+  request(): Shown {
+    const w = this.#world;
+    const body = this.#body();
+    const port = this.pick(w.servicePorts);
+    const from = this.#end(this.pick(w.clients), this.#portFor(port));
+    return this.#shown(
+      this.#note(this.#kindOf(body), from, this.#end(w.vip, port), body),
+      "in",
+    );
+  }
+
+  /** A packet from a server, or from the VIP as DR servers answer, to a client. */
+  reply(): Shown {
+    const w = this.#world;
+    const body = this.#body().replace("ttl=1 ", "ttl=64 ").replace(/len=1[345]\d\d/, "len=1200");
+    const direct = this.chance(4);
+    const from = direct
+      ? this.#end(w.vip, this.pick(w.servicePorts))
+      : this.#end(this.pick(w.servers), this.pick(w.serverPorts));
+    const to = this.#end(this.pick(w.clients), this.#anyClientPort());
+    return this.#shown(this.#note(this.#kindOf(body), from, to, body), "through");
+  }
+
+  /** An ICMP error about a request as a server's side saw it, or about a reply as a client's side saw it. */
+  error(): Shown {
+    const w = this.#world;
+    const about = this.pick(["tcp", "udp", "sctp"]);
+    const more = about === "tcp" ? "A seq=5 len=20" : about === "sctp" ? "DATA tag=7" : "len=20";
+    const client = this.#end(this.pick(w.clients), this.#anyClientPort());
+    const what = this.pick([w.family === 4 ? "unreach-host" : "unreach-addr", "unreach-port", w.family === 4 ? "frag-needed mtu=1400" : "too-big mtu=1400"]);
+    if (this.chance(2)) {
+      const server = this.pick(w.servers);
+      const note = `icmp ${server} > ${this.#client(client)} ${what} ttl=64 [ ${about} ${client} > ${this.#end(server, this.pick(w.serverPorts))} ${more} ]`;
+      return this.#shown(note, "through");
+    }
+    const note = `icmp ${this.pick(w.clients)} > ${w.vip} ${what} ttl=64 [ ${about} ${this.#end(w.vip, this.pick(w.servicePorts))} > ${client} ${more} ]`;
+    return this.#shown(note, "in");
+  }
+
+  #client(end: string): string {
+    return end.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+  }
+
+  /** Any of these. */
+  next(): Shown {
+    const n = this.#random();
+    return n < 0.55 ? this.request() : n < 0.93 ? this.reply() : this.error();
+  }
+
+  #shown(note: string, way: Way): Shown {
+    return { note, ip: buildPacket(parseNote(note)), way };
+  }
+}

@@ -1,0 +1,461 @@
+/**
+ * The model and the BPF programs side by side: the same rules, the same clock, the same packets. What differs is told in words.
+ * @module
+ */
+import type { DestinationId, DestinationSpec } from "../../src/core/destination.ts";
+import { Director } from "../../src/core/director.ts";
+import { Packet } from "../../src/core/packet.ts";
+import type { ServiceId, ServiceSpec } from "../../src/core/service.ts";
+import type { Settings } from "../../src/core/settings.ts";
+import type { Timeouts } from "../../src/core/timeouts.ts";
+import { TableWriter } from "../../src/planes/ebpf/hash-tables.ts";
+import { image, loadImage } from "../../src/planes/ebpf/image.ts";
+import {
+  CONFIG,
+  CONN,
+  CONN_FLAG,
+  DEST,
+  DEST_FLAG,
+  LOAD,
+  PHASE,
+  PROGRAMS,
+  SERVICE_STATE,
+  STATE,
+  STATS,
+  TEST,
+  TRACE,
+  VERDICT,
+} from "../../src/planes/ebpf/layout.ts";
+import { type ArrayMemory, type MapName, Maps } from "../../src/planes/ebpf/maps.ts";
+import { Mirror } from "../../src/planes/ebpf/mirror.ts";
+import type { Operation } from "../../src/planes/ebpf/operation.ts";
+import { Rules } from "../../src/planes/ebpf/rules.ts";
+import { BpfMap, type Mapping } from "../../src/sys/bpf/map.ts";
+import type { BpfObject } from "../../src/sys/bpf/object.ts";
+import { call, TestRun } from "../../src/sys/bpf/program.ts";
+import { describePacket } from "../../src/testkit/packet-compare.ts";
+import { seeded } from "../../src/testkit/random.ts";
+import { RecordingHost } from "../../src/testkit/recording-host.ts";
+import { formatAddress } from "../../src/wire/address.ts";
+import * as ipv4 from "../../src/wire/ipv4.ts";
+
+const ETHERNET = 14;
+/** The packet path of the model counts in ticks of this length. */
+export const TICK_MS = 100;
+
+/** Where a packet is shown to the model: programs see every packet at the same place. */
+export type Way = "in" | "through";
+
+/** Maps of an object that nobody pinned. */
+class LoadedMaps extends Maps {
+  readonly #object: BpfObject;
+  readonly #maps = new Map<string, BpfMap>();
+  readonly #memory = new Map<string, { mapping: Mapping; memory: ArrayMemory }>();
+
+  constructor(object: BpfObject) {
+    super("");
+    this.#object = object;
+  }
+  override map(name: MapName): BpfMap {
+    let map = this.#maps.get(name);
+    if (!map) this.#maps.set(name, (map = new BpfMap(this.#object.map(name))));
+    return map;
+  }
+  override array(name: MapName): ArrayMemory {
+    let found = this.#memory.get(name);
+    if (!found) {
+      const mapping = this.map(name).map();
+      found = { mapping, memory: { bytes: mapping.bytes, view: new DataView(mapping.bytes.buffer) } };
+      this.#memory.set(name, found);
+    }
+    return found.memory;
+  }
+  override close(): void {
+    for (const { mapping } of this.#memory.values()) mapping.close();
+    this.#object.close();
+  }
+}
+
+/** What became of a packet, in words that both sides share. */
+interface Fate {
+  readonly verdict: string;
+  readonly bytes: Uint8Array | undefined;
+}
+
+/** See the module's description. */
+export class Twins {
+  readonly host: RecordingHost;
+  readonly model: Director;
+  readonly rules: Rules;
+  readonly maps: LoadedMaps;
+  now = 100_000;
+  /** Why the programs dropped last, `DROP`. */
+  reason = 0;
+  readonly #mirror: Mirror;
+  readonly #run: TestRun;
+  readonly #sweep: number;
+  readonly #packet = new Packet();
+  #services = 0;
+  #destinations = 0;
+
+  constructor(own: readonly string[]) {
+    this.host = new RecordingHost(own);
+    this.model = new Director({ host: this.host, random: seeded(1), now: this.now });
+    this.rules = new Rules(this.host);
+    const object = loadImage(image().bytes, { connections: 4096, keys: 8192, services: 64, dests: 256 });
+    this.maps = new LoadedMaps(object);
+    this.#mirror = new Mirror(
+      this.maps,
+      this.rules,
+      (server) => {
+        const source = new Uint8Array(16);
+        const view = new DataView(source.buffer);
+        const route = this.host.route(server.family, server.words, 0)!;
+        const words = server.family === 4 ? 1 : 4;
+        for (let i = 0; i < words; i++) view.setInt32(4 * i, route.source[i]);
+        return { source, local: route.local };
+      },
+      new TableWriter(this.maps),
+    );
+    this.#run = new TestRun(object.program(PROGRAMS.ingress));
+    this.#sweep = object.program(PROGRAMS.sweep);
+    const config = this.maps.array("config").view;
+    config.setUint32(CONFIG.at.test, TEST.clock | TEST.output, true);
+    config.setUint32(CONFIG.at.slots, 4096, true);
+    const state = this.maps.array("state").view;
+    state.setUint32(STATE.at.fresh, 1, true);
+    state.setUint32(STATE.at.hand, 1, true);
+    state.setUint32(STATE.at.answer_credit, 50, true);
+    this.#setMtu();
+    this.#mirror.config();
+    this.#tell();
+  }
+
+  close(): void {
+    this.maps.close();
+  }
+
+  // --- rules ------------------------------------------------------------------------------------------------------------
+
+  addService(spec: ServiceSpec): void {
+    this.model.table.addService(spec);
+    this.#apply({ op: "addService", spec, id: ++this.#services });
+    this.#mirror.serviceAdded(this.rules.table.find(spec.id));
+  }
+  editService(spec: ServiceSpec): void {
+    const was = this.rules.table.find(spec.id).spec.scheduler;
+    this.model.table.editService(spec);
+    this.#apply({ op: "editService", spec });
+    this.#mirror.serviceEdited(this.rules.table.find(spec.id), was);
+  }
+  addDestination(service: ServiceId, spec: DestinationSpec): void {
+    this.model.table.addDestination(service, spec);
+    const known = new Set([...this.rules.destinations()].map(([server]) => server));
+    this.#apply({ op: "addDestination", service, spec, id: ++this.#destinations });
+    const server = this.rules.table.find(service).destinations[0];
+    this.#mirror.destinationAdded(server, known.has(server));
+    this.#markLocals();
+  }
+  editDestination(service: ServiceId, spec: DestinationSpec): void {
+    this.model.table.editDestination(service, spec);
+    this.#apply({ op: "editDestination", service, spec });
+    const server = this.rules.table
+      .find(service)
+      .destinations.find((d) => d.spec.address === spec.address && d.port === spec.port)!;
+    this.#mirror.destinationEdited(server);
+    this.#markLocals();
+  }
+  removeDestination(service: ServiceId, which: DestinationId): void {
+    const { destinations } = this.rules.table.find(service);
+    const index = destinations.findIndex((d) => d.spec.address === which.address && d.port === which.port);
+    const server = destinations[index];
+    this.model.table.removeDestination(service, which);
+    this.#apply({ op: "removeDestination", service, destination: which });
+    this.#mirror.destinationRemoved(server, index);
+    this.#markLocals();
+    call(this.#sweep);
+  }
+  settings(change: Partial<Settings>): void {
+    this.model.change(change);
+    this.#apply({ op: "settings", change });
+    this.#mirror.config();
+  }
+  timeouts(timeouts: Timeouts): void {
+    this.model.tracker.setTimeouts(timeouts);
+    this.#apply({ op: "timeouts", timeouts });
+    this.#mirror.config();
+  }
+  mtu(bytes: number): void {
+    this.host.mtu = bytes;
+    this.host.routeEpoch++;
+    this.#setMtu();
+  }
+
+  #apply(change: Operation): void {
+    this.rules.apply(change);
+  }
+  #setMtu(): void {
+    this.maps.array("trace").view.setUint32(TRACE.at.mtu, this.host.mtu, true);
+  }
+  /** Which destinations are addresses of the director itself. */
+  #markLocals(): void {
+    const { view } = this.maps.array("dests");
+    for (const [server, id] of this.rules.destinations()) {
+      const at = id * DEST.size + DEST.at.flags;
+      const local = this.host.route(server.family, server.words, 0)!.local;
+      const flags = view.getUint32(at, true) & ~DEST_FLAG.local;
+      view.setUint32(at, flags | (local ? DEST_FLAG.local : 0), true);
+    }
+  }
+
+  // --- time -------------------------------------------------------------------------------------------------------------
+
+  /** Lets time pass; both end what is due. */
+  wait(ms: number): void {
+    // Tick by tick, so that both end things in the same order.
+    for (const end = this.now + ms; this.now < end; ) {
+      this.now += TICK_MS;
+      this.#separate();
+      this.model.advance(this.now);
+      this.#tell();
+      call(this.#sweep);
+    }
+  }
+  /**
+   * Which of two timers of one instant fires first is open, and matters to a template and the last of its connections: such a
+   * template gets a tick more, on both sides.
+   */
+  #separate(): void {
+    const { connections } = this.model;
+    connections.forEach((c) => {
+      if (connections.children(c) === 0 || connections.dueAt(c) !== this.now) return;
+      connections.restart(c, this.now + TICK_MS - connections.timeoutMs(c));
+      this.#delay(c);
+    });
+  }
+
+  /** Gives the programs' twin of a template a tick more. */
+  #delay(c: number): void {
+    const { connections } = this.model;
+    const { view } = this.maps.array("slab");
+    const fresh = this.maps.array("state").view.getUint32(STATE.at.fresh, true);
+    for (let slot = 1; slot < fresh; slot++) {
+      const at = slot * CONN.size;
+      if (view.getUint8(at + CONN.at.ctl) !== PHASE.live) continue;
+      if (view.getUint32(at + CONN.at.children, true) === 0) continue;
+      if (view.getUint8(at + CONN.at.protocol) !== connections.protocol(c)) continue;
+      if (view.getUint16(at + CONN.at.virtual_port) !== connections.virtualPort(c)) continue;
+      const due = view.getBigUint64(at + CONN.at.expires, true);
+      if (due !== BigInt(this.now) * 1_000_000n) continue;
+      const same = [0, 1, 2, 3].every(
+        (i) => view.getInt32(at + CONN.at.client + 4 * i) === connections.clientWord(c, i),
+      );
+      if (same) view.setBigUint64(at + CONN.at.expires, due + BigInt(TICK_MS) * 1_000_000n, true);
+    }
+  }
+
+  #tell(): void {
+    this.maps.array("config").view.setBigUint64(CONFIG.at.test_now_ns, BigInt(this.now) * 1_000_000n, true);
+  }
+
+  // --- packets ----------------------------------------------------------------------------------------------------------
+
+  /** Shows a packet to both a tick later; the difference between the two, or undefined. */
+  show(ip: Uint8Array, way: Way, mark = 0): string | undefined {
+    this.wait(TICK_MS);
+    const model = this.#showModel(ip, way, mark);
+    const programs = this.#showPrograms(ip, mark, model.verdict.startsWith("local"));
+    if (model.verdict !== programs.verdict) return `model: ${tell(model)}, programs: ${tell(programs)}`;
+    if (model.bytes && programs.bytes && Buffer.compare(model.bytes, programs.bytes) !== 0)
+      return `bytes\n  model    ${tell(model)}\n  programs ${tell(programs)}\n  ${hex(model)}\n  ${hex(programs)}`;
+    return undefined;
+  }
+
+  #showModel(ip: Uint8Array, way: Way, mark: number): Fate {
+    const p = this.#packet.load(ip, mark);
+    const verdict = way === "in" ? this.model.localIn(p, this.now) : this.model.forward(p, this.now);
+    const sent = this.host.sent.splice(0);
+    if (verdict === "accept")
+      return p.modified ? { verdict: "local", bytes: p.copy() } : { verdict: "accept", bytes: undefined };
+    if (sent.length === 0) return { verdict: "drop", bytes: undefined };
+    return { verdict: `send ${sent[0].via}`, bytes: sent[0].bytes };
+  }
+
+  #showPrograms(ip: Uint8Array, mark: number, stackForwards: boolean): Fate {
+    const { input } = this.#run;
+    const v6 = ip[0] >> 4 === 6;
+    input.fill(0, 0, ETHERNET);
+    input[12] = v6 ? 0x86 : 0x08;
+    input[13] = v6 ? 0xdd : 0;
+    input.set(ip, ETHERNET);
+    const trace = this.maps.array("trace");
+    trace.view.setUint32(TRACE.at.verdict, VERDICT.none, true);
+    this.#run.run(ETHERNET + ip.length, { mark });
+    const bytes = this.#run.output.slice(ETHERNET, this.#run.outputLength);
+    const verdict = trace.view.getUint32(TRACE.at.verdict, true);
+    switch (verdict) {
+      case VERDICT.none:
+      case VERDICT.accept:
+        return { verdict: "accept", bytes: undefined };
+      case VERDICT.local:
+        return { verdict: "local", bytes };
+      case VERDICT.drop:
+        this.reason = trace.view.getUint32(TRACE.at.reason, true);
+        return { verdict: "drop", bytes: undefined };
+    }
+    const family = trace.view.getUint32(TRACE.at.hop_family, true) === 6 ? 6 : 4;
+    const hop = formatAddress(family, trace.bytes, TRACE.at.hop);
+    // Replies are forwarded by the stack, in the model: it takes a hop off them.
+    if (stackForwards) return { verdict: "local", bytes: addHop(bytes) };
+    return { verdict: `send ${hop}`, bytes };
+  }
+
+  // --- tables -----------------------------------------------------------------------------------------------------------
+
+  /** Differences between what both keep: counts of destinations, connections, counters. */
+  compareTables(): string[] {
+    return [...this.#compareDestinations(), ...this.#compareConnections(), ...this.#compareCounters()];
+  }
+
+  #compareDestinations(): string[] {
+    const differences: string[] = [];
+    const loads = this.maps.array("loads").view;
+    const dests = this.maps.array("dests").view;
+    for (const [server, id] of this.rules.destinations()) {
+      const twin = this.#twin(server.service.key, server.spec);
+      if (!twin) continue;
+      const word = (field: keyof typeof LOAD.at) => loads.getUint32(id * LOAD.size + LOAD.at[field], true);
+      const persistent = dests.getUint32(id * DEST.size + DEST.at.persistent, true);
+      const model = `${twin.active} ${twin.inactive} ${twin.persistent} ${twin.overloaded}`;
+      const programs = `${word("active")} ${word("inactive")} ${persistent} ${word("overloaded") !== 0}`;
+      if (model !== programs)
+        differences.push(`${this.rules.describe(server)}: model ${model}, programs ${programs}`);
+    }
+    return differences;
+  }
+
+  #twin(service: string, which: DestinationId) {
+    const same = (d: { spec: DestinationSpec; service: { key: string } }) =>
+      d.service.key === service && d.spec.address === which.address && d.spec.port === which.port;
+    const live = this.model.table.services().flatMap((s) => s.destinations);
+    return live.find(same) ?? this.model.table.trashed().find(same);
+  }
+
+  #compareConnections(): string[] {
+    const model = this.modelConnections();
+    const programs = this.programConnections();
+    return [
+      ...model.filter((c) => !programs.includes(c)).map((c) => `only in the model: ${c}`),
+      ...programs.filter((c) => !model.includes(c)).map((c) => `only in the programs: ${c}`),
+    ];
+  }
+
+  modelConnections(): string[] {
+    const { connections } = this.model;
+    const lines: string[] = [];
+    const words = (read: (c: number, i: number) => number, c: number) =>
+      [0, 1, 2, 3].map((i) => (read.call(connections, c, i) >>> 0).toString(16)).join(":");
+    connections.forEach((c) => {
+      lines.push(
+        [
+          connections.protocol(c),
+          words(connections.clientWord, c),
+          connections.clientPort(c),
+          words(connections.virtualWord, c),
+          connections.virtualPort(c),
+          words(connections.destinationWord, c),
+          connections.destinationPort(c),
+          `state ${connections.state(c)}`,
+          `flags ${(connections.flags(c) & ~CONN_FLAG.hashed).toString(16)}`,
+          `timeout ${connections.timeoutMs(c)}`,
+          `left ${connections.dueAt(c) - this.now}`,
+          `in ${connections.inPackets(c)}`,
+          `children ${connections.children(c)}`,
+        ].join(" "),
+      );
+    });
+    return lines.sort();
+  }
+
+  programConnections(): string[] {
+    const { view } = this.maps.array("slab");
+    const lines: string[] = [];
+    const fresh = this.maps.array("state").view.getUint32(STATE.at.fresh, true);
+    for (let slot = 1; slot < fresh; slot++) {
+      const at = slot * CONN.size;
+      const ctl = view.getBigUint64(at + CONN.at.ctl, true);
+      if (Number(ctl & 0xffn) !== PHASE.live) continue;
+      const words = (field: "client" | "virtual" | "dest_address", host = false) =>
+        [0, 1, 2, 3].map((i) => view.getUint32(at + CONN.at[field] + 4 * i, host).toString(16)).join(":");
+      const port = (field: "client_port" | "virtual_port" | "dest_port") =>
+        view.getUint16(at + CONN.at[field]);
+      const word = (field: "timeout_ms" | "in_packets" | "children") =>
+        view.getUint32(at + CONN.at[field], true);
+      const protocol = view.getUint8(at + CONN.at.protocol);
+      const expires = Number(view.getBigUint64(at + CONN.at.expires, true) / 1_000_000n);
+      const flags = Number((ctl >> 16n) & 0xffffn) & ~CONN_FLAG.hashed;
+      lines.push(
+        [
+          protocol,
+          words("client"),
+          port("client_port"),
+          words("virtual", protocol === 0),
+          port("virtual_port"),
+          words("dest_address"),
+          port("dest_port"),
+          `state ${Number((ctl >> 8n) & 0xffn)}`,
+          `flags ${flags.toString(16)}`,
+          `timeout ${word("timeout_ms")}`,
+          `left ${expires - this.now}`,
+          `in ${word("in_packets")}`,
+          `children ${word("children")}`,
+        ].join(" "),
+      );
+    }
+    return lines.sort();
+  }
+
+  #compareCounters(): string[] {
+    const differences: string[] = [];
+    for (const service of this.rules.table.services()) {
+      const meter = this.model.table.find(service.id).meter;
+      const model = [meter.conns, meter.inPackets, meter.outPackets, meter.inBytes, meter.outBytes].join(" ");
+      const programs = this.#counters(this.rules.serviceNumber(service)).join(" ");
+      if (model !== programs) differences.push(`${service.key}: model ${model}, programs ${programs}`);
+    }
+    return differences;
+  }
+
+  #counters(id: number): number[] {
+    const value = this.maps.map("service_stats").lookupIndex(id)!;
+    const v = new DataView(value.buffer, value.byteOffset);
+    const sums = [0, 0, 0, 0, 0];
+    for (let cpu = 0; cpu < value.length; cpu += STATS.size)
+      for (let i = 0; i < 5; i++) sums[i] += Number(v.getBigUint64(cpu + 8 * i, true));
+    return sums;
+  }
+
+  /** Where rr or wrr stands. */
+  position(service: ServiceId): number {
+    const id = this.rules.serviceNumber(this.rules.table.find(service));
+    return this.maps
+      .array("service_state")
+      .view.getInt32(id * SERVICE_STATE.size + SERVICE_STATE.at.position, true);
+  }
+}
+
+const hex = (fate: Fate): string => Buffer.from(fate.bytes ?? []).toString("hex");
+const tell = (fate: Fate): string =>
+  fate.bytes ? `${fate.verdict} < ${describePacket(fate.bytes)}` : fate.verdict;
+
+/** The packet as it was a hop before. */
+function addHop(ip: Uint8Array): Uint8Array {
+  const bytes = ip.slice();
+  if (bytes[0] >> 4 === 6) {
+    bytes[7]++;
+    return bytes;
+  }
+  bytes[8]++;
+  ipv4.setChecksum(new DataView(bytes.buffer), 0);
+  return bytes;
+}
