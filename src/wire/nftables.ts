@@ -30,6 +30,7 @@ const REG32 = 8; // NFT_REG32_00
 const REG128 = 1; // NFT_REG_1
 const CMP_EQ = 0;
 const CMP_LT = 2;
+const NF_DROP = 0;
 const NF_ACCEPT = 1;
 
 /** Writes messages of one family about one table. */
@@ -62,8 +63,9 @@ export class TableWriter {
     return seq;
   }
 
-  table(flags: number): void {
-    this.#begin(MSG.NEWTABLE, NLM_F.CREATE | NLM_F.EXCL);
+  /** @param exclusive refuses with EEXIST when there is one of that name */
+  table(flags: number, exclusive = true): void {
+    this.#begin(MSG.NEWTABLE, NLM_F.CREATE | (exclusive ? NLM_F.EXCL : 0));
     this.#w.string(1, this.#table).be32(2, flags).end();
   }
 
@@ -172,6 +174,26 @@ export class Expressions {
       w.be32(1, 0);
       w.nest(2, () => w.nest(2, () => w.be32(1, NF_ACCEPT)));
     });
+  }
+
+  drop(): this {
+    return this.#expression("immediate", (w) => {
+      w.be32(1, 0);
+      w.nest(2, () => w.nest(2, () => w.be32(1, NF_DROP)));
+    });
+  }
+
+  /** Sends a copy by way of a gateway (4 or 16 bytes) on an interface. */
+  duplicate(gateway: Uint8Array, device: Uint8Array): this {
+    const load = (register: number, value: Uint8Array): this =>
+      this.#expression("immediate", (w) => {
+        w.be32(1, register);
+        w.nest(2, () => w.bytesAttr(1, value));
+      });
+    const [to, by] = gateway.length === 4 ? [REG32, REG32 + 1] : [REG128, REG32 + 4];
+    load(to, gateway);
+    load(by, device);
+    return this.#expression("dup", (w) => w.be32(1, to).be32(2, by));
   }
 
   /** Hands the packet to a queue by the native expression (CONFIG_NFT_QUEUE). */

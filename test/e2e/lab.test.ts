@@ -238,7 +238,7 @@ describe.skipIf(process.getuid!() !== 0)("labs", () => {
     const { status, text } = await runLvsd("lab", "nats");
     expect(status).toBe(1);
     expect(text).toBe(
-      'lvsd: there is no lab "nats"; the labs are nat, dr, tun, fullnat, fwmark, persistence, local, ipv6, udp\n',
+      'lvsd: there is no lab "nats"; the labs are nat, dr, tun, fullnat, fwmark, persistence, local, ipv6, udp, sorry, failover\n',
     );
   });
 

@@ -24,7 +24,7 @@ export interface VirtualAddressSpec {
   readonly peer?: string;
   /** Further words as ip-address(8) has them: nodad, home, noprefixroute, autojoin, mngtmpaddr. */
   readonly flags: readonly string[];
-  /** Seconds; absent: forever. */
+  /** Seconds, 4294967295 forever. @default forever, but 0 (deprecated: no source of connections) for an IPv6 host address */
   readonly preferredLifetimeS?: number;
   /** Put it on the instance's virtual MAC interface. */
   readonly useVmac?: boolean;

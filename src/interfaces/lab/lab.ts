@@ -20,6 +20,8 @@ export interface Serving {
   /** TLS with a certificate made for the lab. */
   readonly https?: number;
   readonly udp?: number;
+  /** Words behind the answer. */
+  readonly says?: string;
 }
 
 /** A machine of the lab: a network namespace. */
@@ -48,8 +50,28 @@ export type Step =
   | { readonly kind: "title"; readonly title: string; readonly about?: string }
   /** A command on a host, printed and run by a shell; what it prints is shown. */
   | { readonly kind: "run"; readonly on: string; readonly command: string }
+  /** A file that is made in the folder where the lab's commands run, and shown. */
+  | { readonly kind: "file"; readonly on: string; readonly name: string; readonly text: string }
+  /** A program that stays, such as a daemon; what it prints goes to a file beside. */
+  | { readonly kind: "daemon"; readonly on: string; readonly command: string; readonly output: string }
+  /** The host's servers end, or start again. */
+  | { readonly kind: "serving"; readonly on: string; readonly up: boolean }
+  /** A command is run again and again until what it prints is as `holds` wants it, and shown then. */
+  | {
+      readonly kind: "until";
+      readonly on: string;
+      readonly command: string;
+      readonly holds: (output: string) => boolean;
+    }
   /** Requests one after another; who answered is shown and counted. */
-  | { readonly kind: "ask"; readonly on: string; readonly ask: Ask; readonly times: number };
+  | {
+      readonly kind: "ask";
+      readonly on: string;
+      readonly ask: Ask;
+      readonly times: number;
+      /** Only the count is shown. */
+      readonly brief?: true;
+    };
 
 /** A tutorial as a living network. */
 export interface Lab {

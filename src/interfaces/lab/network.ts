@@ -6,7 +6,7 @@
  * @module
  */
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
-import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Lab, Nic } from "./lab.ts";
@@ -43,13 +43,14 @@ export interface Outcome {
 export function execute(
   file: string,
   args: readonly string[],
-  options: { input?: string } = {},
+  options: { input?: string; cwd?: string } = {},
 ): Promise<Outcome> {
   return new Promise((resolve) => {
     const child = spawn(file, args, {
       env: labEnvironment(),
       detached: true,
       stdio: "pipe",
+      ...(options.cwd !== undefined && { cwd: options.cwd }),
       timeout: PATIENCE_MS,
       killSignal: "SIGKILL",
     });
@@ -105,7 +106,8 @@ function inodesOf(names: readonly string[]): number[] {
 function removeFiles(inodes: readonly number[]): void {
   if (!existsSync(RUN_DIR)) return;
   for (const file of readdirSync(RUN_DIR)) {
-    if (inodes.some((inode) => file.includes(`-${inode}.`))) rmSync(join(RUN_DIR, file), { force: true });
+    if (inodes.some((inode) => file.includes(`-${inode}.`) || file.includes(`-${inode}-`)))
+      rmSync(join(RUN_DIR, file), { force: true });
   }
 }
 
@@ -228,9 +230,21 @@ export class Network {
     if (done.status !== 0) throw new Error(`the network could not be built: ${done.stderr.trim()}`);
   }
 
+  /** Where commands of this lab run, once a file was made there. */
+  get folder(): string {
+    return join(RUN_DIR, `lab-${this.prefix}`);
+  }
+
+  /** Makes a file in the lab's folder. */
+  write(name: string, text: string): void {
+    mkdirSync(this.folder, { recursive: true });
+    writeFileSync(join(this.folder, name), text);
+  }
+
   /** Runs a shell command on a host. */
   shell(host: string, command: string): Promise<Outcome> {
-    return execute("ip", ["netns", "exec", this.namespace(host), "sh", "-c", command]);
+    const where = existsSync(this.folder) ? { cwd: this.folder } : {};
+    return execute("ip", ["netns", "exec", this.namespace(host), "sh", "-c", command], where);
   }
 
   /** Starts a program on a host; it ends with the lab at the latest. */
@@ -239,8 +253,15 @@ export class Network {
     return spawn("ip", ["netns", "exec", this.namespace(host), ...argv], all);
   }
 
-  /** Ends everything that runs in the lab and removes its machines. */
-  remove(): Promise<number> {
-    return removeNamespaces(namespacesOf(this.prefix));
+  /** Ends everything that runs in the lab and removes its machines and files. */
+  async remove(): Promise<number> {
+    const removed = await removeNamespaces(namespacesOf(this.prefix));
+    this.removeFolder();
+    return removed;
+  }
+
+  /** Removes the files that the lab's steps made. */
+  removeFolder(): void {
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -94,5 +94,6 @@ export async function downLabs(prefix: string): Promise<string[]> {
     }),
   );
   await removeNamespaces(names);
+  for (const lab of LABS) new Network(lab, prefix).removeFolder();
   return names;
 }

@@ -16,6 +16,8 @@ export interface ServerOptions {
   readonly http?: number;
   readonly https?: number;
   readonly udp?: number;
+  /** Words behind the answer. */
+  readonly says?: string;
   /** Certificate and key in PEM, for https. */
   readonly tls?: { readonly cert: string; readonly key: string };
 }
@@ -25,7 +27,7 @@ const plain = (address: string | undefined): string => (address ?? "?").replace(
 
 /** The text of an answer, such as `rs1 10.0.0.1 answers 192.168.1.10`. */
 export const answerText = (options: ServerOptions, client: string | undefined): string =>
-  `${options.name} ${options.address} answers ${plain(client)}`;
+  `${options.name} ${options.address} answers ${plain(client)}${options.says ? `: ${options.says}` : ""}`;
 
 /**
  * Listens on everything and resolves then. Connections are kept open for the client to close, so that the director, which in
@@ -85,16 +87,33 @@ function listening(child: ChildProcess, host: string): Promise<void> {
   });
 }
 
+/** Processes of servers, by the name of their namespace. */
+const running = new Map<string, ChildProcess>();
+
+/** Starts what a host serves; resolves when it listens. A host that serves nothing is fine. */
+export async function startServer(network: Network, name: string): Promise<void> {
+  const host = network.lab.hosts.find((each) => each.name === name);
+  if (host?.serves === undefined) return;
+  const tls = host.serves.https === undefined ? {} : { tls: await certificate(host.name) };
+  const options: ServerOptions = { name: host.name, ...host.serves, ...tls };
+  const argv = [process.execPath, `${commandsDir()}/lvsd.cjs`, "lab-server", JSON.stringify(options)];
+  const child = network.spawn(host.name, argv, { stdio: ["ignore", "pipe", "pipe"] });
+  running.set(network.namespace(name), child);
+  await listening(child, host.name);
+}
+
+/** Ends what a host serves. */
+export async function stopServer(network: Network, name: string): Promise<void> {
+  const child = running.get(network.namespace(name));
+  running.delete(network.namespace(name));
+  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  child.ref();
+  const ended = once(child, "exit");
+  child.kill("SIGKILL");
+  await ended;
+}
+
 /** Starts the servers of every host that serves something, and resolves when all listen. */
 export async function startServers(network: Network): Promise<void> {
-  await Promise.all(
-    network.lab.hosts.map(async (host) => {
-      if (host.serves === undefined) return;
-      const tls = host.serves.https === undefined ? {} : { tls: await certificate(host.name) };
-      const options: ServerOptions = { name: host.name, ...host.serves, ...tls };
-      const argv = [process.execPath, `${commandsDir()}/lvsd.cjs`, "lab-server", JSON.stringify(options)];
-      const child = network.spawn(host.name, argv, { stdio: ["ignore", "pipe", "pipe"] });
-      await listening(child, host.name);
-    }),
-  );
+  await Promise.all(network.lab.hosts.map((host) => startServer(network, host.name)));
 }

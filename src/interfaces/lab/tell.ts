@@ -2,10 +2,12 @@
  * Runs a lab as a story: the drawing, every command before it runs and what it printed, who answered, the trace.
  * @module
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Answer, commandOf, request, tally } from "./client.ts";
 import { describe, journeys, telling } from "./hops.ts";
 import type { Ask, Lab, Step } from "./lab.ts";
 import type { Network } from "./network.ts";
+import { startServer, stopServer } from "./servers.ts";
 import { draw } from "./topology.ts";
 import { traced } from "./trace.ts";
 
@@ -46,12 +48,13 @@ async function askTimes(
   ask: Ask,
   times: number,
   print: Print,
+  brief = false,
 ): Promise<Answer[]> {
   print(`${prompt(host, commandOf(ask), false)}${times > 1 ? `   (${times} times)` : ""}`);
   const answers: Answer[] = [];
   for (let time = 0; time < times; time++) {
     const answer = await request(network, host, ask);
-    print(answer.text);
+    if (!brief) print(answer.text);
     answers.push(answer);
   }
   if (times > 1) print(`  → ${tally(answers)}`);
@@ -63,6 +66,45 @@ async function runCommand(network: Network, host: string, command: string, print
   const { status, stdout, stderr } = await network.shell(host, command);
   for (const line of `${stdout}${stderr}`.split("\n").slice(0, -1)) print(line);
   if (status !== 0) throw new Error(`on ${host}: "${command}" failed with status ${status}`);
+}
+
+/** How long a lab waits for something to come true, and how long between two looks, ms. */
+const PATIENCE_MS = 30_000;
+const LOOK_MS = 100;
+
+/** Runs a command until it prints what is waited for, and shows that. @throws Error when it takes too long */
+async function runUntil(
+  network: Network,
+  { on, command, holds }: Step & { kind: "until" },
+  print: Print,
+): Promise<void> {
+  const until = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const { stdout, stderr } = await network.shell(on, command);
+    if (holds(stdout)) {
+      print(prompt(on, command));
+      for (const line of stdout.split("\n").slice(0, -1)) print(line);
+      return;
+    }
+    if (Date.now() > until) throw new Error(`on ${on}: "${command}" still prints\n${stdout}${stderr}`);
+    await sleep(LOOK_MS);
+  }
+}
+
+/** Starts a program that stays for as long as the lab. */
+function startDaemon(
+  network: Network,
+  { on, command, output }: Step & { kind: "daemon" },
+  print: Print,
+): void {
+  const line = `${command} > ${output} &`;
+  print(prompt(on, line));
+  // exec: the lab's end reaches the program itself.
+  const child = network.spawn(on, ["sh", "-c", `exec ${command} > ${output} 2>&1`], {
+    stdio: "ignore",
+    cwd: network.folder,
+  });
+  child.unref();
 }
 
 /**
@@ -81,8 +123,23 @@ export async function tell(network: Network, steps: readonly Step[], print: Prin
       case "run":
         await runCommand(network, step.on, step.command, print);
         break;
+      case "file":
+        network.write(step.name, step.text);
+        print(prompt(step.on, `cat ${step.name}`));
+        for (const line of step.text.split("\n").slice(0, -1)) print(line);
+        break;
+      case "daemon":
+        startDaemon(network, step, print);
+        break;
+      case "serving":
+        await (step.up ? startServer : stopServer)(network, step.on);
+        print(`(the web server of ${step.on} ${step.up ? "starts" : "stops"})`);
+        break;
+      case "until":
+        await runUntil(network, step, print);
+        break;
       case "ask": {
-        const answers = await askTimes(network, step.on, step.ask, step.times, print);
+        const answers = await askTimes(network, step.on, step.ask, step.times, print, step.brief);
         unanswered += answers.filter((answer) => answer.server === "").length;
         break;
       }

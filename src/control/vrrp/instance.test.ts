@@ -1,0 +1,343 @@
+import { describe, expect, test } from "vitest";
+import { vrrpInstance } from "../../testkit/vrrp-spec.ts";
+import {
+  type Action,
+  type Advert,
+  createInstance,
+  type Event,
+  type Instance,
+  nextAt,
+  step,
+} from "./instance.ts";
+import type { VrrpInstanceSpec } from "./spec.ts";
+
+/** An instance with a clock, read like a transcript. */
+class Bench {
+  now = 1_000_000;
+  i: Instance;
+
+  constructor(over: Partial<VrrpInstanceSpec> = {}, grouped = false) {
+    this.i = createInstance(vrrpInstance(over), grouped);
+  }
+
+  do(event: Event): string[] {
+    const [next, actions] = step(this.i, event, this.now);
+    this.i = next;
+    return actions.map(words).filter((w) => w !== "");
+  }
+
+  /** Lets time pass up to what is due next. */
+  wait(): string[] {
+    this.now = nextAt(this.i);
+    return this.do({ kind: "timeout" });
+  }
+
+  hear(priority: number, over: Partial<Advert> = {}): string[] {
+    return this.do({
+      kind: "advert",
+      advert: { priority, intervalMs: this.i.spec.advertIntMs, from: "192.0.2.9", order: 1, ...over },
+    });
+  }
+
+  start(priority = this.i.spec.priority): string[] {
+    const { i } = this;
+    this.i = { ...i, conditions: { faults: [], waiting: [], priority }, priority };
+    return this.do({ kind: "start" });
+  }
+
+  master(): this {
+    this.start();
+    if (this.i.state === "backup") this.wait();
+    expect(this.i.state).toBe("master");
+    return this;
+  }
+
+  /** Milliseconds until it is due. */
+  get dueIn(): number {
+    return this.i.dueAt - this.now;
+  }
+}
+
+function words(a: Action): string {
+  switch (a.kind) {
+    case "advert":
+      return `advert ${a.priority}`;
+    case "announce":
+      return `announce x${a.repeat}`;
+    case "tell":
+      return a.happening.kind === "log"
+        ? ""
+        : a.happening.kind === "state"
+          ? `-> ${a.happening.to}`
+          : a.happening.kind;
+    default:
+      return a.kind;
+  }
+}
+
+const V3 = { version: 3, advertIntMs: 500 } as const;
+
+describe("the timers", () => {
+  test.each([
+    ["version 2, priority 150, 1 s", { priority: 150 }, 3414],
+    ["version 2, priority 100, 1 s", { priority: 100 }, 3609],
+    ["version 2 with 5 s: the skew does not grow", { priority: 100, advertIntMs: 5000 }, 15609],
+    ["version 3, priority 150, 50 cs", { ...V3, priority: 150 }, 1707],
+    ["with five adverts to miss", { priority: 150, downTimerAdverts: 5 }, 5414],
+  ])("%s: down after %s", (_, over, ms) => {
+    const b = new Bench(over);
+    expect(b.start()).toEqual(["-> backup"]);
+    expect(Math.round(b.dueIn)).toBe(ms);
+    expect(b.wait()).toEqual([`advert ${b.i.priority}`, "take", "announce x5", "-> master"]);
+  });
+
+  test("state MASTER below priority 255 waits the whole down time, too", () => {
+    const b = new Bench({ initial: "master", priority: 254 });
+    expect(b.start()).toEqual(["-> backup"]);
+  });
+
+  test("the owner of the addresses is master at once", () => {
+    expect(new Bench({ priority: 255 }).start()).toEqual(["advert 255", "take", "announce x5", "-> master"]);
+  });
+
+  test("a master speaks on a fixed beat, however late it was woken", () => {
+    const b = new Bench().master();
+    const beat = b.i.dueAt;
+    b.now = beat + 70;
+    expect(b.do({ kind: "timeout" })).toEqual(["advert 100"]);
+    expect(b.i.dueAt).toBe(beat + 1000);
+    b.now = beat + 1150;
+    expect(b.do({ kind: "timeout" })).toEqual(["advert 100", "late"]);
+    expect(b.i.dueAt).toBe(beat + 2000);
+  });
+
+  test("announcements: a second round after the delay, then refreshed", () => {
+    const announce = { ...vrrpInstance().announce, delayMs: 400, refreshMs: 300, refreshRepeat: 2 };
+    const b = new Bench({ announce }).master();
+    const heard: string[] = [];
+    const began = b.now;
+    while (b.now < began + 950) heard.push(...b.wait().map((w) => `${b.now - began} ${w}`));
+    expect(heard).toEqual([
+      "300 announce x2",
+      "400 announce x5",
+      "600 announce x2",
+      "900 announce x2",
+      "1000 advert 100",
+    ]);
+  });
+});
+
+describe("a backup", () => {
+  const started = (over: Partial<VrrpInstanceSpec> = {}): Bench => {
+    const b = new Bench(over);
+    b.start();
+    return b;
+  };
+
+  test("goes on waiting while a better or equal master speaks", () => {
+    for (const priority of [100, 150, 255]) {
+      const b = started();
+      b.now += 3000;
+      expect(b.hear(priority)).toEqual([]);
+      expect(Math.round(b.dueIn)).toBe(3609);
+      expect(b.i.master).toEqual({ address: "192.0.2.9", priority });
+    }
+  });
+
+  test("does not let a lesser master stop its timer", () => {
+    const b = started();
+    b.now += 3000;
+    b.hear(99);
+    expect(Math.round(b.dueIn)).toBe(609);
+  });
+
+  test("waits for the skew only once the master has resigned", () => {
+    const b = started();
+    b.hear(0);
+    expect(Math.round(b.dueIn)).toBe(609);
+    expect(b.wait()).toContain("-> master");
+  });
+
+  test("nopreempt: a lesser master is good enough, silence is not", () => {
+    const b = started({ preempt: false });
+    b.now += 3000;
+    b.hear(1);
+    expect(Math.round(b.dueIn)).toBe(3609);
+    expect(b.wait()).toContain("-> master");
+  });
+
+  test("nopreempt does not bind the owner", () => {
+    const b = new Bench({ preempt: false, priority: 255 }, true);
+    b.start();
+    b.now += 10;
+    b.hear(1);
+    expect(b.dueIn).toBeLessThanOrEqual(0);
+  });
+
+  test("preempt_delay: lesser adverts count until it ends, and better ones cancel it", () => {
+    const b = started({ preemptDelayMs: 5000 });
+    b.hear(50);
+    for (let i = 0; i < 4; i++) {
+      b.now += 1000;
+      b.hear(50);
+      expect(Math.round(b.dueIn)).toBe(3609);
+    }
+    b.now += 1000;
+    b.hear(50);
+    expect(Math.round(b.dueIn)).toBe(2609);
+    expect(b.wait()).toContain("-> master");
+
+    const other = started({ preemptDelayMs: 5000 });
+    other.hear(50);
+    other.now += 4900;
+    other.hear(150);
+    other.now += 200;
+    other.hear(50);
+    expect(Math.round(other.dueIn)).toBe(3609);
+  });
+
+  test("version 3 measures silence by the master's interval, and speaks at its own", () => {
+    const b = started({ ...V3, priority: 150, advertIntMs: 1000 });
+    b.hear(200, { intervalMs: 500 });
+    expect(Math.round(b.dueIn)).toBe(1707);
+    b.wait();
+    expect(b.i.state).toBe("master");
+    expect(b.dueIn).toBe(1000);
+  });
+
+  test("moves its running timer with its priority", () => {
+    const b = started();
+    const due = b.i.dueAt;
+    const told = b.do({ kind: "conditions", conditions: { faults: [], waiting: [], priority: 228 } });
+    expect(told).toEqual(["priority"]);
+    expect(due - b.i.dueAt).toBe(500);
+  });
+});
+
+describe("a master", () => {
+  test("hears a better one: says once more that it was there, gives the addresses back, waits", () => {
+    const b = new Bench().master();
+    expect(b.hear(150)).toEqual(["advert 100", "release", "-> backup"]);
+    expect(Math.round(b.dueIn)).toBe(3609);
+  });
+
+  test("strict: it says nothing more", () => {
+    expect(new Bench({ strict: true }).master().hear(150)).toEqual(["release", "-> backup"]);
+  });
+
+  test("with the same priority the higher address stays, and the other router is named", () => {
+    expect(new Bench().master().hear(100, { order: 5 })).toEqual([
+      "duplicate",
+      "advert 100",
+      "release",
+      "-> backup",
+    ]);
+    expect(new Bench().master().hear(100, { order: -5 })).toEqual([
+      "duplicate",
+      "masterRxLowerPri",
+      "advert 100",
+      "announce x5",
+    ]);
+    expect(new Bench().master().hear(100, { order: 0 })).toEqual(["duplicate"]);
+  });
+
+  test("hears a lesser one: answers at once, and announces again, now and after the delay", () => {
+    const b = new Bench().master();
+    b.i = { ...b.i, announceAt: Number.POSITIVE_INFINITY };
+    b.now += 400;
+    expect(b.hear(50)).toEqual(["masterRxLowerPri", "advert 100", "announce x5"]);
+    expect(b.dueIn).toBe(1000);
+    const heard: string[] = [];
+    for (let i = 0; i < 6; i++) heard.push(...b.wait());
+    expect(heard.filter((w) => w === "announce x5")).toHaveLength(1);
+  });
+
+  test("lower_prio_no_advert keeps it quiet", () => {
+    expect(new Bench({ lowerPrioNoAdvert: true }).master().hear(50)).toEqual([
+      "masterRxLowerPri",
+      "announce x5",
+    ]);
+  });
+
+  test("hears another one resign: speaks at once and announces, for there were two", () => {
+    expect(new Bench().master().hear(0)).toEqual(["advert 100", "announce x5"]);
+  });
+
+  test("two owners: it reverts to 254 and gives way", () => {
+    const b = new Bench({ priority: 255 }).master();
+    expect(b.hear(255)).toEqual(["duplicate", "advert 254", "release", "-> backup"]);
+    expect(b.i.priority).toBe(254);
+    b.do({ kind: "conditions", conditions: { faults: [], waiting: [], priority: 255 } });
+    expect(b.i.priority).toBe(254);
+  });
+
+  test("keeps its role with a new priority, which the next advert says", () => {
+    const b = new Bench().master();
+    b.do({ kind: "conditions", conditions: { faults: [], waiting: [], priority: 40 } });
+    expect(b.wait()).toEqual(["advert 40"]);
+  });
+
+  test("an address removed by hand: resigns, and comes back after the skew", () => {
+    const b = new Bench().master();
+    expect(b.do({ kind: "lost", what: "192.0.2.100" })).toEqual([
+      "address",
+      "advert 0",
+      "release",
+      "-> backup",
+    ]);
+    expect(Math.round(b.dueIn)).toBe(609);
+    expect(b.wait()).toContain("take");
+  });
+
+  test("resigns when it stops, and when it fails", () => {
+    expect(new Bench().master().do({ kind: "stop", reason: "x" })).toEqual([
+      "advert 0",
+      "release",
+      "-> stop",
+    ]);
+    const failing = new Bench().master();
+    const conditions = { faults: ["interface v0 is down"], waiting: [], priority: 100 };
+    expect(failing.do({ kind: "conditions", conditions })).toEqual(["advert 0", "release", "-> fault"]);
+    expect(failing.hear(50)).toEqual([]);
+    expect(failing.do({ kind: "conditions", conditions: { ...conditions, faults: [] } })).toEqual([
+      "-> backup",
+    ]);
+  });
+
+  test("after it stood still longer than others wait, it steps back before it does anything else", () => {
+    for (const event of [
+      { kind: "timeout" } as const,
+      { kind: "advert", advert: { priority: 50, intervalMs: 1000, from: "192.0.2.9", order: 1 } } as const,
+    ]) {
+      const b = new Bench().master();
+      b.now = b.i.dueAt + 60_000;
+      expect(b.do(event)).toEqual(["gap", "advert 0", "release", "-> backup"]);
+      expect(b.i.state).toBe("backup");
+    }
+  });
+
+  test("a second of delay is no reason to step back", () => {
+    const b = new Bench().master();
+    b.now = b.i.dueAt + 1000;
+    expect(b.do({ kind: "timeout" })).toEqual(["advert 100", "late"]);
+  });
+});
+
+test("a backup that stood still listens anew instead of taking silence for granted", () => {
+  const b = new Bench();
+  b.start();
+  b.now = b.i.dueAt + 60_000;
+  expect(b.do({ kind: "timeout" })).toEqual(["gap"]);
+  expect(b.i.state).toBe("backup");
+  expect(b.wait()).toContain("-> master");
+});
+
+test("it waits in init for the first result of what decides about fault", () => {
+  const b = new Bench();
+  b.i = { ...b.i, conditions: { faults: [], waiting: ["script chk"], priority: 100 } };
+  expect(b.do({ kind: "start" })).toEqual([]);
+  expect(b.i.state).toBe("init");
+  expect(b.do({ kind: "conditions", conditions: { faults: [], waiting: [], priority: 100 } })).toEqual([
+    "-> backup",
+  ]);
+});

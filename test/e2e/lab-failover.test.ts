@@ -1,0 +1,30 @@
+/**
+ * `lvsd lab failover`: the client of a pair of directors is hardly disturbed, whatever happens to the master.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
+import { expect, test } from "vitest";
+import { PREFIX, runLvsd } from "./lab-console.ts";
+
+const ready = process.getuid?.() === 0;
+
+test.skipIf(!ready)(
+  "failover: a stopped master, a lost one, and one that is back cost the client less than seconds",
+  async () => {
+    const links = execFileSync("ip", ["-br", "link"], { encoding: "utf8" });
+    const { status, text } = await runLvsd("lab", "failover", "--prefix", `${PREFIX}f`);
+    expect(status, text).toBe(0);
+    const gaps = [...text.matchAll(/^(\d+) answers, at most ([\d.]+) s apart$/gm)];
+    expect(gaps).toHaveLength(5);
+    for (const [line, answers, seconds] of gaps) {
+      expect(Number(answers), line).toBeGreaterThan(1);
+      expect(Number(seconds), line).toBeLessThan(5);
+    }
+    expect(text).toContain("192.168.80.101 resigned");
+    expect(text).toContain("no advert from 192.168.80.101");
+    expect(
+      (existsSync("/run/netns") ? readdirSync("/run/netns") : []).filter((n) => n.startsWith(`${PREFIX}f`)),
+    ).toEqual([]);
+    expect(execFileSync("ip", ["-br", "link"], { encoding: "utf8" })).toBe(links);
+  },
+);
