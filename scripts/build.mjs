@@ -5,6 +5,7 @@
  */
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   readlinkSync,
@@ -14,7 +15,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -22,23 +23,29 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const quiet = process.argv.includes("--quiet");
 
 const KERNEL_PLANE = "src/planes/kernel/kernel.ts";
+const EBPF_PLANE = "src/planes/ebpf/ebpf.ts";
 
 /** Command → its entry point. Those with `onPath` get a link in dist/bin. */
 const COMMANDS = [
   { name: "ipvsadm", entry: "src/interfaces/cli/ipvsadm/entry-ipvsadm.ts", onPath: true },
   { name: "ipvsadm-save", entry: "src/interfaces/cli/ipvsadm/entry-save.ts", onPath: true },
   { name: "ipvsadm-restore", entry: "src/interfaces/cli/ipvsadm/entry-restore.ts", onPath: true },
+  { name: "keepalived", entry: "src/interfaces/cli/keepalived/entry.ts", onPath: true },
+  { name: "genhash", entry: "src/interfaces/cli/genhash-entry.ts", onPath: true },
+  { name: "ldirectord", entry: "src/interfaces/cli/ldirectord/entry.ts", onPath: true },
   { name: "lvsd", entry: "src/interfaces/cli/lvsd/entry.ts", onPath: true },
   { name: "lvsd-engine", entry: "src/planes/engine/main.ts", onPath: false },
+  { name: "lvsd-vrrp", entry: "src/interfaces/daemon/vrrp-main.ts", onPath: false },
   { name: "lvsd-kernel", entry: KERNEL_PLANE, onPath: false },
+  { name: "lvsd-ebpf", entry: EBPF_PLANE, onPath: false },
 ];
 
-/** The kernel plane is a file of its own beside the commands: most runs do not need it, and it brings foreign functions along. */
-const kernelPlaneApart = {
-  name: "kernel plane apart",
+/** These planes are files of their own beside the commands: most runs do not need them, and they bring foreign functions along. */
+const planesApart = {
+  name: "planes apart",
   setup: (build) =>
-    build.onResolve({ filter: /\/kernel\/kernel\.ts$/ }, ({ kind }) =>
-      kind === "entry-point" ? undefined : { path: "./lvsd-kernel.cjs", external: true },
+    build.onResolve({ filter: /\/(kernel\/kernel|ebpf\/ebpf)\.ts$/ }, ({ path, kind }) =>
+      kind === "entry-point" ? undefined : { path: `./lvsd-${basename(path, ".ts")}.cjs`, external: true },
     ),
 };
 
@@ -79,7 +86,7 @@ async function bundle({ name, entry, onPath }) {
     target: "node20",
     format: "cjs",
     external: ["koffi"],
-    plugins: [kernelPlaneApart],
+    plugins: [planesApart],
     supported: { "dynamic-import": false }, // require() is quicker, and beside what is bundled nothing is a module
     banner: { js: SHEBANG },
     define: { "import.meta.dirname": "__dirname", "import.meta.filename": "__filename" },
@@ -95,6 +102,13 @@ async function bundle({ name, entry, onPath }) {
 const started = new Date();
 mkdirSync(join(root, "dist/bin"), { recursive: true });
 const outcomes = await Promise.allSettled(COMMANDS.map(bundle));
+// The BPF programs go along as they are.
+const programs = join(root, "bpf/lvsd.bpf.o");
+if (existsSync(programs)) {
+  const copy = join(root, "dist/lvsd.bpf.o");
+  copyFileSync(programs, `${copy}.new`);
+  renameSync(`${copy}.new`, copy);
+}
 const failed = outcomes.filter((outcome) => outcome.status === "rejected");
 if (failed.length > 0) process.exit(1);
 // Sources changed while esbuild read them are newer than this stamp, and built again next time.

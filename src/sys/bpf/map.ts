@@ -20,7 +20,9 @@ export const MAP_TYPE = {
   LPM_TRIE: 11,
   ARRAY_OF_MAPS: 12,
   HASH_OF_MAPS: 13,
+  DEVMAP: 14,
   QUEUE: 22,
+  DEVMAP_HASH: 25,
   RINGBUF: 27,
 } as const;
 const PER_CPU: readonly number[] = [MAP_TYPE.PERCPU_HASH, MAP_TYPE.PERCPU_ARRAY, MAP_TYPE.LRU_PERCPU_HASH];

@@ -1,38 +1,61 @@
 /**
- * `lvsd install`: links to the built commands in a folder of the PATH.
+ * `lvsd install`: links to the built commands in a folder of the PATH, to their manual pages and unit files.
  * @module
  */
 import { existsSync, lstatSync, mkdirSync, readdirSync, readlinkSync, rmSync, symlinkSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
-/** The built commands beside this bundle. */
-const commands = (): string[] => readdirSync(join(import.meta.dirname, "bin"));
-const target = (name: string): string => join(import.meta.dirname, `${name}.cjs`);
+/** Where the built commands lie, and the project around them. */
+const dist = import.meta.dirname;
+const project = dirname(dist);
 
-const isOurs = (path: string, name: string): boolean =>
-  lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true &&
-  readlinkSync(path) === target(name);
+/** A link to make: where, and to what. */
+interface Link {
+  readonly path: string;
+  readonly target: string;
+}
 
-/** Links every command into PREFIX/sbin; leaves alone what it did not make. */
+/** Files of a folder, none when there is no such folder. */
+const filesIn = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : []);
+
+/** Everything that is linked. */
+function links(prefix: string): Link[] {
+  const from = (folder: string, to: string): Link[] =>
+    filesIn(folder).map((name) => ({ path: join(prefix, to, name), target: join(folder, name) }));
+  const commands = filesIn(join(dist, "bin")).map((name) => ({
+    path: join(prefix, "sbin", name),
+    target: join(dist, `${name}.cjs`),
+  }));
+  return [
+    ...commands,
+    ...from(join(project, "man"), "share/man/man8"),
+    ...from(join(project, "share/systemd"), "lib/systemd/system"),
+  ];
+}
+
+const isOurs = ({ path, target }: Link): boolean =>
+  lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true && readlinkSync(path) === target;
+
+/** Links everything; leaves alone what it did not make. */
 export function install(prefix: string): number {
-  const folder = join(prefix, "sbin");
-  mkdirSync(folder, { recursive: true });
   let refused = 0;
-  for (const name of commands()) {
-    const path = join(folder, name);
-    if (isOurs(path, name)) print(`${path} is there already`);
+  for (const link of links(prefix)) {
+    const { path, target } = link;
+    mkdirSync(dirname(path), { recursive: true });
+    if (isOurs(link)) print(`${path} is there already`);
     else if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) {
       print(`${path} exists and is not ours: left as it is`);
       refused++;
     } else {
-      symlinkSync(target(name), path);
-      print(`${path} → ${target(name)}`);
+      symlinkSync(target, path);
+      print(`${path} → ${target}`);
     }
   }
-  for (const other of ["/usr/sbin/ipvsadm", "/sbin/ipvsadm"].filter((path) => existsSync(path)).slice(0, 1)) {
-    print(`${other} is installed too; the one that comes first in PATH runs`);
+  for (const name of filesIn(join(dist, "bin"))) {
+    const other = [`/usr/sbin/${name}`, `/sbin/${name}`].find((path) => existsSync(path));
+    if (other) print(`${other} is installed too; the one that comes first in PATH runs`);
   }
   return refused > 0 ? 1 : 0;
 }
@@ -40,13 +63,12 @@ export function install(prefix: string): number {
 /** Removes the links that `install` made. */
 export function uninstall(prefix: string): number {
   let removed = 0;
-  for (const name of commands()) {
-    const path = join(prefix, "sbin", name);
-    if (!isOurs(path, name)) continue;
-    rmSync(path);
-    print(`removed ${path}`);
+  for (const link of links(prefix)) {
+    if (!isOurs(link)) continue;
+    rmSync(link.path);
+    print(`removed ${link.path}`);
     removed++;
   }
-  if (removed === 0) print(`nothing of ours in ${join(prefix, "sbin")}`);
+  if (removed === 0) print(`nothing of ours in ${prefix}`);
   return 0;
 }

@@ -1,5 +1,5 @@
 /**
- * `lvsd planes`: the data planes, what works here, and why others do not.
+ * `lvsd planes`: the data planes, what works here, and why others do not; `lvsd planes reset`.
  * @module
  */
 import { type PlaneReport, planes as probe } from "../../../planes/probe.ts";
@@ -18,4 +18,14 @@ export async function planes(options: { json?: true }): Promise<number> {
   const text = options.json ? JSON.stringify(reports, null, 2) : show(reports).join("\n");
   process.stdout.write(`${text}\n`);
   return reports.some(({ works }) => works) ? 0 : 1;
+}
+
+/** Removes everything of the eBPF plane from this namespace. */
+export async function reset(): Promise<number> {
+  // A file of its own in dist/, as for every command.
+  const { ebpfPlane } = await import("../../../planes/ebpf/ebpf.ts");
+  const plane = ebpfPlane();
+  await plane.reset();
+  await plane.close();
+  return 0;
 }

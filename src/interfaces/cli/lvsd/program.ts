@@ -3,6 +3,8 @@
  * @module
  */
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { configCommands } from "./config-commands.ts";
+import { daemonCommands } from "./daemon-commands.ts";
 
 /** Reads a port number. */
 function port(text: string): number {
@@ -61,6 +63,18 @@ function engineCommand(done: (status: number) => void): Command {
   return engine;
 }
 
+function planesCommand(done: (status: number) => void): Command {
+  const planes = new Command("planes")
+    .description("the data planes: what works here, and why others do not")
+    .option("--json", "as JSON")
+    .action(async (options) => done(await (await import("./planes.ts")).planes(options)));
+  planes
+    .command("reset")
+    .description("remove the eBPF plane from this network namespace: rules, connections, programs, hooks")
+    .action(async () => done(await (await import("./planes.ts")).reset()));
+  return planes;
+}
+
 function realserverCommand(done: (status: number) => void): Command {
   const realserver = new Command("realserver").description("prepare this host as a real server");
   const undo = ["--undo", "take everything back"] as const;
@@ -84,16 +98,14 @@ function realserverCommand(done: (status: number) => void): Command {
 function program(done: (status: number) => void): Command {
   const lvsd = new Command("lvsd")
     .description(
-      "Linux Virtual Server as one program: labs, planes, settings, real servers. Rules are made by ipvsadm.",
+      "Linux Virtual Server as one program: the daemon and its commands, labs, planes, settings, real servers. Single rules are made by ipvsadm.",
     )
     .exitOverride()
     .showHelpAfterError("(--help lists the words)");
   lvsd.addCommand(labCommand(done));
-  lvsd
-    .command("planes")
-    .description("the data planes: what works here, and why others do not")
-    .option("--json", "as JSON")
-    .action(async (options) => done(await (await import("./planes.ts")).planes(options)));
+  for (const command of daemonCommands(done)) lvsd.addCommand(command);
+  for (const command of configCommands(done)) lvsd.addCommand(command);
+  lvsd.addCommand(planesCommand(done));
   lvsd.addCommand(engineCommand(done));
   lvsd
     .command("settings")
