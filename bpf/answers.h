@@ -15,6 +15,8 @@
 
 /* Why an error is sent. */
 enum { ANSWER_PORT, ANSWER_HOST, ANSWER_TTL, ANSWER_BIG };
+/* Exactly this ICMP (IPv4) type and code, passed on from somebody else. */
+#define ANSWER_EXACT(type, code) (0x10000 | ((type) << 8) | (code))
 
 struct icmp_header {
 	__u8 type;
@@ -108,7 +110,10 @@ INLINE void answer_kind(struct icmp_header *icmp, __u32 family, __u32 kind, __u3
 {
 	icmp->check = 0;
 	icmp->rest = kind == ANSWER_BIG ? bpf_htonl(family == 4 ? mtu & 0xffff : mtu) : 0;
-	if (family == 4) {
+	if (kind & 0x10000) {
+		icmp->type = (kind >> 8) & 0xff;
+		icmp->code = kind & 0xff;
+	} else if (family == 4) {
 		icmp->type = kind == ANSWER_TTL ? 11 : 3;
 		icmp->code = kind == ANSWER_PORT ? 3 : kind == ANSWER_BIG ? 4 : kind == ANSWER_HOST ? 1 : 0;
 	} else {
@@ -159,7 +164,7 @@ INLINE void route_back(packet *p, struct work *w, const __be32 *target)
 	__u32 zero = 0;
 	struct trace *t;
 
-	if (!in_test()) {
+	if (!in_test(w)) {
 		route(p, w, w->family, target);
 		return;
 	}

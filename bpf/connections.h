@@ -321,6 +321,40 @@ INLINE void packet_key(struct key6 *k, const struct work *w)
 	k->zero = 0;
 }
 
+/* Finds the connection of a packet: the path of every packet, without a detour over the longer key for IPv4. */
+INLINE struct conn *find_packet(struct work *w)
+{
+	struct conn_ref *found, ref;
+	struct conn *c;
+
+	if (w->family == 4) {
+		struct key4 *k4 = &w->key4;
+
+		k4->source = w->saddr[0];
+		k4->target = w->daddr[0];
+		k4->source_port = w->sport;
+		k4->target_port = w->dport;
+		k4->protocol = w->protocol;
+		k4->kind = KIND_PACKET;
+		k4->zero = 0;
+		found = bpf_map_lookup_elem(&conn4, k4);
+	} else {
+		packet_key(&w->key6, w);
+		found = bpf_map_lookup_elem(&conn6, &w->key6);
+	}
+	if (!found)
+		return 0;
+	ref = *found;
+	c = follow(&ref, w->now);
+	if (!c)
+		return 0;
+	w->slot = ref.slot;
+	w->tag = ref.tag;
+	if (ref.tag & 1)
+		w->flow |= FLOW_REPLY;
+	return c;
+}
+
 /* The key of its answer. */
 INLINE void reversed_key(struct key6 *k, const struct work *w)
 {

@@ -50,7 +50,7 @@ SHARED int forward_nat(packet *p, struct work *w)
 		step = checks(w, 0, 4, 1);
 	if (step != STEP_GO)
 		return held_back(p, w, step, 0);
-	if (w->segment > w->way.mtu && !in_test()) {
+	if (w->segment > w->way.mtu && !in_test(w)) {
 		/* To be fragmented: the stack can, and takes a hop off itself. */
 		w->ttl++;
 		w->check = update16(w->check, (w->ttl - 1) | (w->protocol << 8), w->ttl | (w->protocol << 8));

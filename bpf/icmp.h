@@ -40,6 +40,7 @@ SHARED int read_quote(packet *p, struct work *w, struct work *q, __u32 l3)
 	q->lport = 0;
 	q->flow = FLOW_QUOTED;
 	q->l3 = l3;
+	q->family = 0;
 	if (w->family == 4 ? parse4(p, q, l3, room) : parse6(p, q, l3, room))
 		return 0;
 	parse_ports(p, q, l3 + q->length);
@@ -173,7 +174,7 @@ SHARED int icmp_reply(packet *p, struct work *w, struct work *q)
 		return drop(w, step == STEP_TTL ? DROP_TTL : step == STEP_BIG ? DROP_TOO_BIG : DROP_NO_ROUTE);
 	if (translate_error_reply(p, w, q))
 		return drop(w, DROP_FAILED);
-	if (is_available(w->dest))
+	if (w->available)
 		count_out(w);
 	return w->hook == HOOK_INGRESS ? send_reply(p, w, step) : deliver(w);
 }
@@ -187,7 +188,7 @@ SHARED int icmp_request(packet *p, struct work *w, struct work *q)
 		return TC_ACT_SHOT;
 	if (!is_sound(p, w))
 		return drop(w, DROP_MALFORMED);
-	if (is_available(w->dest))
+	if (w->available)
 		count_in(w);
 	step = prepare(p, w, w->dest_family, w->naddr);
 	if (step == STEP_LOCAL) {
@@ -203,16 +204,194 @@ SHARED int icmp_request(packet *p, struct work *w, struct work *q)
 	return translate_error_request(p, w, q) ? drop(w, DROP_FAILED) : send(p, w, VERDICT_SEND);
 }
 
+/* --- errors about tunnel packets ------------------------------------------------------------------------------------------ */
+
+/* How long a path MTU is remembered, and the least that is believed (net.ipv4.route.mtu_expires, min_pmtu). */
+#define PATH_MTU_NS (600000 * NS_PER_MS)
+#define MIN_PATH_MTU 552
+#define NOT_OURS -2
+
+/* Where the packet inside a quoted tunnel packet begins, 0 when that is none; `k` names the server it went to. */
+INLINE __u32 inner_of(packet *p, const struct work *q, struct service_key *k)
+{
+	__u32 at = q->l4;
+	__u8 head[4];
+
+	copy_address(k->address, q->daddr);
+	k->port = 0;
+	k->family = 4 | 0x40;
+	if (q->protocol == PROTO_IPIP || q->protocol == PROTO_IPV6) {
+		k->protocol = PROTO_IPIP;
+		return at;
+	}
+	if (q->protocol == PROTO_GRE) {
+		k->protocol = PROTO_GRE;
+		if (PEEK(p, at, head, 4))
+			return 0;
+		return at + 4 + (head[0] & 0x80 ? 4 : 0) + (head[0] & 0x20 ? 4 : 0) + (head[0] & 0x10 ? 4 : 0);
+	}
+	if (q->protocol != PROTO_UDP || PEEK(p, at, head, 4))
+		return 0;
+	k->protocol = PROTO_UDP;
+	k->port = *(__be16 *)&head[2];
+	if (PEEK(p, at + 8, head, 4) || head[0] >> 5)
+		return 0;
+	return at + 12 + (head[0] & 0x1f) * 4;
+}
+
+/* The worksheet becomes that of the quoted packet q, everything before which was cut off. */
+INLINE void become(struct work *w, const struct work *q, __u32 cut)
+{
+	w->protocol = q->protocol;
+	w->flow = q->flow;
+	w->l4 = q->l4 - cut;
+	w->length = q->length;
+	w->tos = q->tos;
+	w->ttl = q->ttl;
+	w->check = q->check;
+	w->sport = q->sport;
+	w->dport = q->dport;
+	copy_address(w->saddr, q->saddr);
+	copy_address(w->daddr, q->daddr);
+}
+
+/* The MTU to report for a packet that was too big behind the director; notes what the router said. 0 = nothing to report. */
+INLINE __u32 learn_mtu(packet *p, struct work *w, const struct work *q, struct dest *d, __u32 reported)
+{
+	__u32 before;
+
+	route_request(p, w, 4, d->address);
+	before = w->way.kind == HOP_NONE || w->way.kind == HOP_LOCAL ? reported : w->way.mtu;
+	if (d->path_mtu && w->now < d->path_mtu_until && d->path_mtu < before)
+		before = d->path_mtu;
+	d->path_mtu = reported > MIN_PATH_MTU ? reported : MIN_PATH_MTU;
+	d->path_mtu_until = w->now + PATH_MTU_NS;
+	/* As the kernel: the first relayed error still carries what was known before. */
+	return q->flow & FLOW_DONT ? before - overhead_of(d) : 0;
+}
+
+/* An error about an outer packet of ours: the client hears of the inner one. */
+SHARED int icmp_tunnel(packet *p, struct work *w, struct work *q)
+{
+	struct service_key k = {};
+	__u32 *id, at, cut, kind, mtu = 0;
+	struct conn *c;
+	struct dest *d;
+	__u8 head[8];
+
+	if (!w || !q || w->length < w->l4 - w->l3 + 8 + 20 || PEEK(p, w->l4, head, 8))
+		return NOT_OURS;
+	/* Outer header, then the one inside; tunnels have no ports. */
+	read_quote(p, w, q, w->l4 + 8);
+	if (q->l3 != w->l4 + 8 || q->family != 4 || (q->flow & FLOW_LATER))
+		return NOT_OURS;
+	at = inner_of(p, q, &k);
+	id = at ? bpf_map_lookup_elem(&servers, &k) : (__u32 *)0;
+	if (!id || !read_quote(p, w, q, at))
+		return NOT_OURS;
+	packet_key(&w->key, q);
+	c = find_connection(w, &w->key);
+	d = dest_at(*id);
+	if (!c || !d || (w->flow & FLOW_REPLY))
+		return NOT_OURS;
+	if (!is_sound(p, w))
+		return drop(w, DROP_MALFORMED);
+	load_connection(w, c);
+	if (w->available)
+		count_in(w);
+	/* The path is that of the server the outer packet went to, whichever service it serves. */
+	w->dest = *id;
+	kind = ANSWER_EXACT(head[0], head[1]);
+	if (head[0] == 3 && head[1] == 4) {
+		kind = ANSWER_BIG;
+		mtu = learn_mtu(p, w, q, d, (head[6] << 8) | head[7]);
+		if (!mtu)
+			return drop(w, DROP_TOO_BIG);
+	}
+	cut = at - w->l3;
+	if (bpf_skb_adjust_room(p, -(__s32)cut, BPF_ADJ_ROOM_MAC, 0))
+		return drop(w, DROP_FAILED);
+	become(w, q, cut);
+	return answer(p, w, kind, mtu, 0);
+}
+
+/*
+ * schedule_icmp: the error opens a connection as the client's packet would that it is about. Scheduling works on the worksheet, which
+ * plays that packet meanwhile.
+ */
+SHARED int schedule_error(struct work *w, struct work *q)
+{
+	__be32 source[4], target[4];
+	__u32 protocol;
+	int outcome;
+
+	if (!w || !q)
+		return OUTCOME_ACCEPT;
+	copy_address(source, w->saddr);
+	copy_address(target, w->daddr);
+	protocol = w->protocol;
+	/* What is quoted is a reply: its target is the client. */
+	copy_address(w->saddr, q->daddr);
+	copy_address(w->daddr, q->saddr);
+	w->sport = q->dport;
+	w->dport = q->sport;
+	w->protocol = q->protocol;
+	w->flow = FLOW_QUOTED | FLOW_PORTS;
+	outcome = schedule(w);
+	copy_address(w->saddr, source);
+	copy_address(w->daddr, target);
+	w->sport = w->dport = 0;
+	w->protocol = protocol;
+	w->flow = 0;
+	return outcome;
+}
+
+/* Passes on an error about a reply to the server of connection w->slot. */
+INLINE int relay(packet *p, struct work *w, struct work *q, const struct conn *c)
+{
+	load_connection(w, c);
+	if (w->method == METHOD_NAT || w->method == METHOD_FULLNAT)
+		return icmp_request(p, w, q);
+	if (w->available)
+		count_in(w);
+	return forward(p, w);
+}
+
+/* An error that belongs to no connection. */
+SHARED int icmp_new(packet *p, struct work *w, struct work *q)
+{
+	struct config *g = the_config();
+	struct conn *c;
+	int outcome;
+
+	if (!w || !q || !g || !(g->settings & SETTING_SCHEDULE_ICMP) || g->stand_back)
+		return w ? accept(w) : TC_ACT_UNSPEC;
+	outcome = schedule_error(w, q);
+	if (outcome == OUTCOME_ACCEPT)
+		return accept(w);
+	/* A connection for this error alone has no slot to translate from: as good as none. */
+	c = outcome == OUTCOME_MADE && !w->onepacket ? conn_at(w->slot) : (struct conn *)0;
+	return c ? relay(p, w, q, c) : drop(w, w->reason);
+}
+
 INLINE int icmp(packet *p, struct work *w)
 {
 	struct config *g = the_config();
 	struct work *q = the_quote();
 	struct conn *c;
+	int verdict;
 	__u8 type;
 
 	if (!g || !q || (w->flow & FLOW_FRAGMENT) || w->length < w->l4 - w->l3 + 8 || PEEK(p, w->l4, &type, 1))
 		return accept(w);
-	if (!is_related(w->family, type) || !read_quote(p, w, q, w->l4 + 8))
+	if (!is_related(w->family, type))
+		return accept(w);
+	if (w->family == 4 && g->oneway_dests) {
+		verdict = icmp_tunnel(p, w, q);
+		if (verdict != NOT_OURS)
+			return verdict;
+	}
+	if (!read_quote(p, w, q, w->l4 + 8))
 		return accept(w);
 	/* As the other side would send it: the key of replies for errors about requests, that of requests for errors about replies. */
 	reversed_key(&w->key, q);
@@ -221,24 +400,20 @@ INLINE int icmp(packet *p, struct work *w)
 		/* About a request of a connection without a key for replies: passes, counted. */
 		packet_key(&w->key, q);
 		c = g->oneway_dests ? find_connection(w, &w->key) : (struct conn *)0;
-		if (!c || (w->flow & FLOW_REPLY) || has_reply_key(ctl_flags(READ_ONCE(c->ctl))))
-			return accept(w);
+		if (!c || (w->flow & FLOW_REPLY) || has_reply_key(ctl_flags(READ_ONCE(c->ctl)))) {
+			w->flow &= ~FLOW_REPLY;
+			return icmp_new(p, w, q);
+		}
 		load_connection(w, c);
-		if (is_available(w->dest))
+		if (w->available)
 			count_out(w);
 		return accept(w);
 	}
-	load_connection(w, c);
-	if (w->flow & FLOW_REPLY)
+	if (w->flow & FLOW_REPLY) {
+		load_connection(w, c);
 		return icmp_reply(p, w, q);
-	if (g->stand_back)
-		return accept(w);
-	if (w->method == METHOD_NAT || w->method == METHOD_FULLNAT)
-		return icmp_request(p, w, q);
-	if (is_available(w->dest))
-		count_in(w);
-	/* What follows must not take the error for a packet with ports. */
-	return forward(p, w);
+	}
+	return g->stand_back ? accept(w) : relay(p, w, q, c);
 }
 
 /* AH and ESP follow the ISAKMP connection of their two ends. */

@@ -30,6 +30,7 @@ INLINE int read_packet(packet *p, struct work *w, const struct config *g, __u32 
 	if (p->pkt_type != 0 && hook != HOOK_EGRESS && hook != HOOK_MARKED && !(g->test & TEST_OUTPUT))
 		return 1;
 	w->now = now_ns(g);
+	w->test = g->test;
 	w->hook = hook == HOOK_MARKED ? HOOK_INGRESS : hook;
 	w->mark = p->mark;
 	w->ifindex = p->ifindex;
@@ -70,10 +71,8 @@ INLINE int incoming(packet *p, __u32 l3, int marked)
 		return accept(w);
 	if (!is_ported(w->protocol))
 		return ipsec(p, w);
-	if (!(w->flow & FLOW_TRUNCATED)) {
-		packet_key(&w->key, w);
-		c = find_connection(w, &w->key);
-	}
+	if (!(w->flow & FLOW_TRUNCATED))
+		c = find_packet(w);
 	if (c && (w->flow & FLOW_REPLY))
 		return reply(p, w);
 	if (c)
@@ -143,8 +142,7 @@ INLINE int outgoing(packet *p, __u32 l3)
 		return TC_ACT_UNSPEC;
 	if (!is_ported(w->protocol) || (w->flow & (FLOW_TRUNCATED | FLOW_LATER)))
 		return TC_ACT_UNSPEC;
-	packet_key(&w->key, w);
-	if (find_connection(w, &w->key))
+	if (find_packet(w))
 		return w->flow & FLOW_REPLY ? reply(p, w) : TC_ACT_UNSPEC;
 	if (g->oneway_dests && find_passing(w))
 		return passing_reply(w);

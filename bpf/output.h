@@ -19,11 +19,9 @@
 
 enum { STEP_GO, STEP_LOCAL, STEP_DROP, STEP_NO_ROUTE, STEP_TTL, STEP_BIG };
 
-INLINE int in_test(void)
+INLINE int in_test(const struct work *w)
 {
-	struct config *g = the_config();
-
-	return g && (g->test & TEST_OUTPUT);
+	return w->test & TEST_OUTPUT;
 }
 
 /* Leaves what became of the packet where a test finds it. */
@@ -32,7 +30,7 @@ INLINE void note(const struct work *w, __u32 verdict)
 	__u32 zero = 0;
 	struct trace *t;
 
-	if (!in_test())
+	if (!in_test(w))
 		return;
 	t = bpf_map_lookup_elem(&trace, &zero);
 	if (!t)
@@ -141,7 +139,7 @@ INLINE void route_request(packet *p, struct work *w, __u32 family, const __be32 
 	struct way *way = &w->way;
 	struct dest *d;
 
-	if (in_test()) {
+	if (in_test(w)) {
 		route_in_test(w, family, target);
 		return;
 	}
@@ -163,6 +161,8 @@ INLINE void route_request(packet *p, struct work *w, __u32 family, const __be32 
 	}
 	if (way->kind != HOP_NEIGHBOUR || !cache)
 		return;
+	/* Whether XDP may use it. */
+	cache->hop_kind = bpf_map_lookup_elem(&outlets, &way->ifindex) ? HOP_NEIGHBOUR : HOP_RESOLVE;
 	cache->hop_ifindex = way->ifindex;
 	cache->hop_mtu = way->mtu;
 	__builtin_memcpy(cache->hop_target, way->target, 12);
@@ -225,7 +225,7 @@ INLINE int send(packet *p, struct work *w, __u32 verdict)
 {
 	struct bpf_redir_neigh *hop = &w->hop;
 
-	if (in_test()) {
+	if (in_test(w)) {
 		note(w, verdict);
 		return TC_ACT_REDIRECT;
 	}
@@ -257,8 +257,16 @@ INLINE int send_home(packet *p, struct work *w, __u32 verdict)
 	__u64 nobody = 0;
 
 	note(w, verdict);
-	if (w->hook != HOOK_INGRESS || w->l3 != ETH_LENGTH)
+	if (w->hook != HOOK_INGRESS)
 		return TC_ACT_UNSPEC;
+	if (in_test(w))
+		return TC_ACT_REDIRECT;
+	if (w->l3 == 0) {
+		__be16 protocol = p->protocol;
+
+		if (bpf_skb_change_head(p, ETH_LENGTH, 0) || POKE(p, 12, &protocol, 2))
+			return drop(w, DROP_FAILED);
+	}
 	if (POKE(p, 0, &nobody, 6))
 		return drop(w, DROP_FAILED);
 	return bpf_redirect(LO_IFINDEX, BPF_F_INGRESS);

@@ -115,9 +115,6 @@ SHARED int connect_to(struct work *w, __u32 onepacket)
 	if (d->method != METHOD_NAT && d->method != METHOD_FULLNAT)
 		w->conn_flags |= CONN_FLAG_NO_OUTPUT;
 	if (onepacket && w->protocol == PROTO_UDP) {
-		/* Passed on to TC, which would do it again. */
-		if (w->hook == HOOK_XDP)
-			return OUTCOME_ACCEPT;
 		bind_connection(w->dest);
 		w->onepacket = 1;
 		if (d->method == METHOD_FULLNAT)
@@ -316,6 +313,9 @@ SHARED int schedule(struct work *w)
 		return OUTCOME_DROP;
 	}
 	if (!opens(w, g->settings))
+		return OUTCOME_ACCEPT;
+	/* Passed on to TC, which would schedule it again. */
+	if (w->hook == HOOK_XDP && (s->flags & SERVICE_FLAG_ONE_PACKET) && w->protocol == PROTO_UDP)
 		return OUTCOME_ACCEPT;
 	if (thinned(g)) {
 		w->reason = DROP_DEFENCE;

@@ -53,7 +53,7 @@ INLINE int write_outer_ip(packet *p, struct work *w, const struct dest *d, const
 		ip.tos = outer_class(w);
 		ip.length = bpf_htons(o->total);
 		/* What may be fragmented on its way needs an identification of its own. */
-		ip.id = o->dont || in_test() ? 0 : bpf_get_prandom_u32();
+		ip.id = o->dont || in_test(w) ? 0 : bpf_get_prandom_u32();
 		ip.fragment = o->dont ? bpf_htons(0x4000) : 0;
 		ip.ttl = w->ttl;
 		ip.protocol = o->protocol;

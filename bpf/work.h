@@ -78,6 +78,8 @@ struct work {
 	__u32 method;
 	__u32 service;	  /* of the destination */
 	__u32 scheduled;  /* the service that the packet matched: under persistence the destination may be another's */
+	__u32 available;  /* the destination belongs to its service */
+	__u32 test;	  /* TEST_*: copied, as the packet path asks often */
 	__u32 onepacket;  /* the connection is for this packet only, and not in the slab */
 	__u32 parent;
 	__u32 conn_flags;

@@ -44,6 +44,7 @@ INLINE int xdp_read_ports(struct xdp_md *x, struct work *w, __u32 l4)
 INLINE int xdp_read(struct xdp_md *x, struct work *w, const struct config *g)
 {
 	void *data = (void *)(long)x->data, *end = (void *)(long)x->data_end;
+	__u32 room = end - data - ETH_LENGTH;
 	struct frame *frame = data;
 
 	if ((void *)(frame + 1) > end || (frame->target[0] & 1))
@@ -61,7 +62,7 @@ INLINE int xdp_read(struct xdp_md *x, struct work *w, const struct config *g)
 		w->daddr[0] = ip->target;
 		w->saddr[1] = w->saddr[2] = w->saddr[3] = 0;
 		w->daddr[1] = w->daddr[2] = w->daddr[3] = 0;
-		if (data + ETH_LENGTH + w->length > end || w->length < 28)
+		if (w->length > room || w->length < 28)
 			return 1;
 		return xdp_read_ports(x, w, ETH_LENGTH + 20);
 	}
@@ -76,7 +77,7 @@ INLINE int xdp_read(struct xdp_md *x, struct work *w, const struct config *g)
 		w->ttl = ip->hops;
 		copy_address(w->saddr, ip->source);
 		copy_address(w->daddr, ip->target);
-		if (data + ETH_LENGTH + w->length > end || w->length < 48)
+		if (w->length > room || w->length < 48)
 			return 1;
 		return xdp_read_ports(x, w, ETH_LENGTH + 40);
 	}
@@ -188,13 +189,13 @@ INLINE int xdp_lacks_checksum(struct xdp_md *x, const struct work *w)
 	return (void *)(head + 8) > end || *(__u16 *)(head + 6) == 0;
 }
 
-/* The next hop of a destination as TC found it lately. */
+/* The next hop of a destination as TC found it lately, if XDP may send there. */
 INLINE int xdp_cached_way(struct work *w)
 {
 	__u32 id = w->dest;
 	struct dest_stats *cache = bpf_map_lookup_elem(&dest_stats, &id);
 
-	if (!cache || cache->hop_until <= w->now)
+	if (!cache || cache->hop_kind != HOP_NEIGHBOUR || cache->hop_until <= w->now)
 		return 0;
 	w->way.ifindex = cache->hop_ifindex;
 	w->way.mtu = cache->hop_mtu;
@@ -212,9 +213,9 @@ SHARED int xdp_request(struct xdp_md *x, struct work *w)
 	if (!(w->flow & FLOW_FRESH) && opens_anew(w) && reusable(w, g, c))
 		return XDP_PASS;
 	load_connection(w, c);
-	if ((w->method != METHOD_NAT && w->method != METHOD_DR) || w->ttl <= 1 || !is_available(w->dest))
+	if ((w->method != METHOD_NAT && w->method != METHOD_DR) || w->ttl <= 1 || !w->available)
 		return XDP_PASS;
-	if (!xdp_cached_way(w) || w->length > w->way.mtu || !is_outlet(w->way.ifindex) || is_loopback(w->family, w->saddr))
+	if (!xdp_cached_way(w) || w->length > w->way.mtu || is_loopback(w->family, w->saddr))
 		return XDP_PASS;
 	if (w->method == METHOD_NAT) {
 		if (xdp_lacks_checksum(x, w) || xdp_rewrite(x, w, END_TARGET, w->naddr, w->nport))
@@ -222,7 +223,7 @@ SHARED int xdp_request(struct xdp_md *x, struct work *w)
 	}
 	count_in(w);
 	track(w, g, c, TOWARDS_SERVER);
-	ADD(&c->in_packets, 1);
+	c->in_packets++;
 	restart(c, w->now);
 	return xdp_send(x, w);
 }
@@ -257,7 +258,7 @@ SHARED int xdp_reply(struct xdp_md *x, struct work *w)
 	__builtin_memcpy(w->way.source, fib->smac, 6);
 	if (xdp_rewrite(x, w, END_SOURCE, c->virtual, c->virtual_port))
 		return XDP_PASS;
-	if (is_available(w->dest))
+	if (w->available)
 		count_out(w);
 	track(w, g, c, TOWARDS_CLIENT);
 	restart(c, w->now);
@@ -269,12 +270,13 @@ SHARED int xdp_new(struct xdp_md *x, struct work *w)
 {
 	struct config *g = the_config();
 
-	if (!w || !g || g->stand_back || (g->settings & SETTING_NAT_ICMP_SEND))
+	/* What counts packets, or answers them, is done once: at TC. */
+	if (!w || !g || g->stand_back || g->drop_rate || (g->settings & SETTING_NAT_ICMP_SEND))
 		return XDP_PASS;
 	if (g->oneway_dests && find_passing(w))
 		return XDP_PASS;
 	if (schedule(w) != OUTCOME_MADE || w->onepacket)
-		return w->reason == DROP_DEFENCE ? XDP_DROP : XDP_PASS;
+		return XDP_PASS;
 	return xdp_request(x, w);
 }
 
@@ -287,6 +289,7 @@ INLINE int at_xdp(struct xdp_md *x)
 	if (!g || !w || (!g->services4 && !g->services6))
 		return XDP_PASS;
 	w->now = now_ns(g);
+	w->test = g->test;
 	w->hook = HOOK_XDP;
 	w->mark = 0;
 	w->l3 = ETH_LENGTH;
@@ -299,8 +302,7 @@ INLINE int at_xdp(struct xdp_md *x)
 	w->lport = 0;
 	if (xdp_read(x, w, g))
 		return XDP_PASS;
-	packet_key(&w->key, w);
-	c = find_connection(w, &w->key);
+	c = find_packet(w);
 	if (!c)
 		return xdp_new(x, w);
 	return w->flow & FLOW_REPLY ? xdp_reply(x, w) : xdp_request(x, w);

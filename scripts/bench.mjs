@@ -22,7 +22,10 @@ const folder = join(root, kernel ? "bench/kernel" : "bench");
 function measure(file) {
   const env = { ...process.env };
   delete env.NODE_EXTRA_CA_CERTS;
-  const child = spawn(process.execPath, ["--expose-gc", file], { stdio: ["ignore", "pipe", "inherit"], env });
+  const child = spawn(process.execPath, ["--expose-gc", file, ...options], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env,
+  });
   const rows = [];
   createInterface({ input: child.stdout }).on("line", (line) => {
     if (!line.startsWith("{")) return console.log(line);
@@ -31,7 +34,10 @@ function measure(file) {
   return new Promise((resolve) => child.on("close", (code) => resolve({ rows, ok: code === 0 })));
 }
 
-const wanted = process.argv.slice(2).filter((word) => word !== "--kernel");
+const words = process.argv.slice(2).filter((word) => word !== "--kernel");
+/** Options are the benchmarks' own. */
+const options = words.filter((word) => word.startsWith("--"));
+const wanted = words.filter((word) => !word.startsWith("--"));
 const files = (existsSync(folder) ? readdirSync(folder) : [])
   .filter((name) => name.endsWith(".ts"))
   .filter((name) => wanted.length === 0 || wanted.includes(basename(name, ".ts")))

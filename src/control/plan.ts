@@ -43,6 +43,7 @@ export function planFromTable(
     rsInitNotifies: false,
     checkKey,
     presume: presumptions(held, new Set(), wanted.language),
+    leftBehind: () => [],
     formerHold: () => undefined,
   };
   const before: Fleet = new Map();
@@ -73,6 +74,7 @@ class PlanMaker {
   readonly #found: ReadonlyMap<string, ServiceStatus>;
   /** Services that are wanted, or finish their connections. */
   readonly #kept: ReadonlySet<string>;
+  readonly #destinations = new Map<string, ReadonlyMap<string, ServiceStatus["destinations"][number]>>();
   readonly #changes: PlanChange[] = [];
   #services = 0;
   #servers = 0;
@@ -122,7 +124,7 @@ class PlanMaker {
     this.#checksOf(before, after);
     if (this.#changes.length === mark) this.#services++;
     const edited = new Set(this.#changes.slice(mark).map((c) => c.server));
-    this.#servers += after.servers.filter((s) => !edited.has(s.name) && !touched.has(s.name)).length;
+    this.#servers += after.servers.all.filter((s) => !edited.has(s.name) && !touched.has(s.name)).length;
   }
 
   /** A virtual server that goes at once. */
@@ -152,11 +154,9 @@ class PlanMaker {
   /** Operations on the table. @returns names of the servers they are about */
   #table(before: VirtualServerHealth | undefined, after: VirtualServerHealth): Set<string> {
     const touched = new Set<string>();
-    const ours = new Set(
-      before ? [...namedBy(before), ...before.leaving.map((l) => destinationKey(l.spec))] : [],
-    );
+    const ours = new Set(before ? [...namedBy(before), ...before.leaving.keys()] : []);
     const newLeaving = new Set(
-      after.leaving.filter((l) => !before?.leaving.includes(l)).map((l) => destinationKey(l.spec)),
+      [...after.leaving].filter(([key, l]) => before?.leaving.get(key) !== l).map(([key]) => key),
     );
     for (const service of desired(after)) {
       if (service.leaving) continue;
@@ -227,11 +227,11 @@ class PlanMaker {
     if (op.kind === "remove-service") return undefined;
     const target = op.kind === "remove-destination" ? op.id : op.spec;
     const key = destinationKey(target);
-    const held = status?.destinations.find((d) => destinationKey(d.spec) === key);
+    const held = this.#held(status).get(key);
     const n = held ? live(held) : 0;
     const server = serverName(after.spec, target);
     const sorry = after.spec.sorry && destinationKey(after.spec.sorry.id) === key;
-    const real = after.servers.some((s) => destinationKey(s.spec.id) === key);
+    const real = after.servers.get(key) !== undefined;
     const what = sorry && !real ? "sorry-server" : "server";
     const common = { what, service, id: op.service, server, connections: n } as const;
     const noun = `${what.replace("-", " ")} ${server}`;
@@ -260,6 +260,17 @@ class PlanMaker {
     return server;
   }
 
+  /** The destinations of a service by their keys. */
+  #held(status: ServiceStatus | undefined): ReadonlyMap<string, ServiceStatus["destinations"][number]> {
+    const key = status ? serviceKey(status.spec.id) : "";
+    let held = this.#destinations.get(key);
+    if (!held) {
+      held = new Map((status?.destinations ?? []).map((d) => [destinationKey(d.spec), d]));
+      this.#destinations.set(key, held);
+    }
+    return held;
+  }
+
   /** What the table does not show: quorum, scripts and the like. */
   #settings(before: VirtualServerHealth | undefined, after: VirtualServerHealth): void {
     if (!before || before.removed) return;
@@ -269,7 +280,7 @@ class PlanMaker {
       const text = `edit ${service}${inWords(fields)}`;
       this.#add({ kind: "edit", what: "service", service, fields, connections: 0, cost: "none", text });
     }
-    const old = new Map(before.servers.map((s) => [s.key, s]));
+    const old = new Map(before.servers.all.map((s) => [s.key, s]));
     for (const server of after.servers) {
       const was = old.get(server.key);
       if (!was) continue;
@@ -293,7 +304,7 @@ class PlanMaker {
 
   #checksOf(before: VirtualServerHealth | undefined, after: VirtualServerHealth): void {
     const service = after.spec.name;
-    const old = new Map(before?.removed ? [] : before?.servers.map((s) => [s.key, s]));
+    const old = new Map(before?.removed ? [] : before?.servers.all.map((s) => [s.key, s]));
     for (const server of after.servers) {
       const was = old.get(server.key);
       // The checks of a new server are part of the server.

@@ -5,7 +5,8 @@ import { serviceSpec } from "../core/table.ts";
 import { FakePlane } from "../testkit/fake-plane.ts";
 import { serviceId } from "../testkit/supervisor-bed.ts";
 import type { DesiredService } from "./health/action.ts";
-import { describe as name, TableWriter } from "./reconcile/writer.ts";
+import { describe as name } from "./reconcile/operation.ts";
+import { TableWriter } from "./reconcile/writer.ts";
 import { difference, heldFrom, sameDestination, sameService } from "./reconcile.ts";
 
 const ID = serviceId("10.0.0.1:80");

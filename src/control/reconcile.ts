@@ -44,30 +44,38 @@ export const heldFrom = (status: ServiceStatus): HeldService => ({
   destinations: new Map(status.destinations.map((d) => [destinationKey(d.spec), d.spec])),
 });
 
-/** What must be done so that the table holds the service as wanted; nothing when it does. */
+/**
+ * What must be done so that the table holds the service as wanted; nothing when it does.
+ * @param only keys of the destinations to look at; absent: all, and the service
+ */
 export function difference(
   held: HeldService | undefined,
   wanted: DesiredService,
   strangers: Strangers,
+  only?: Iterable<string>,
 ): Operation[] {
   const service = wanted.spec.id;
   if (wanted.leaving) return held ? quiesce(held) : [];
   const operations: Operation[] = [];
   if (!held) operations.push({ kind: "add-service", spec: wanted.spec });
-  else if (!sameService(held.spec, wanted.spec))
+  else if (!only && !sameService(held.spec, wanted.spec))
     operations.push({ kind: "edit-service", spec: wanted.spec, before: held.spec });
   const quiesced: Operation[] = [];
-  for (const [key, spec] of wanted.destinations) {
+  for (const key of only ?? wanted.destinations.keys()) {
+    const spec = wanted.destinations.get(key);
     const before = held?.destinations.get(key);
+    if (!spec || before === spec) continue;
     if (!before) operations.push({ kind: "add-destination", service, spec });
     else if (!sameDestination(before, spec)) {
       const edit: Operation = { kind: "edit-destination", service, spec, before };
       (spec.weight === 0 ? quiesced : operations).push(edit);
     }
   }
-  operations.push(...quiesced);
-  for (const [key, spec] of held?.destinations ?? []) {
-    if (wanted.destinations.has(key)) continue;
+  // A loop: thousands of arguments at once are more than a stack takes.
+  for (const edit of quiesced) operations.push(edit);
+  for (const key of only ?? held?.destinations.keys() ?? []) {
+    const spec = held?.destinations.get(key);
+    if (!spec || wanted.destinations.has(key)) continue;
     if (strangers.foreign === "keep" && !wanted.named.has(key) && !strangers.ours.has(key)) continue;
     const { family, address, port } = spec;
     operations.push({ kind: "remove-destination", service, id: { family, address, port } });

@@ -7,7 +7,7 @@ import { type Counters, NO_COUNTERS, type ServiceStatus, serviceKey } from "../c
 import { serverName } from "./health/names.ts";
 import { namedBy } from "./health/pool.ts";
 import { effectiveWeight, type ServerHealth } from "./health/real-server.ts";
-import { liveWeight, type Moment, type VirtualServerHealth } from "./health/virtual-server.ts";
+import type { Moment, VirtualServerHealth } from "./health/virtual-server.ts";
 import type { Watch } from "./health/watches.ts";
 import type { ConnectionCounts, LeavingStatus, ServerStatus, VirtualServerStatus } from "./supervision.ts";
 
@@ -41,7 +41,7 @@ export function statusOf(
   }
   const { sorry } = v.spec;
   const named = new Set(namedBy(v));
-  for (const l of v.leaving) named.add(destinationKey(l.spec));
+  for (const key of v.leaving.keys()) named.add(key);
   const at = (key: string) => entries.get(key) ?? [];
   return {
     name: v.spec.name,
@@ -49,7 +49,7 @@ export function statusOf(
     service: v.spec.service,
     up: v.quorum,
     since: v.since,
-    quorum: { needed: v.spec.quorum, hysteresis: v.spec.hysteresis, weight: liveWeight(v) },
+    quorum: { needed: v.spec.quorum, hysteresis: v.spec.hysteresis, weight: v.live },
     ...(sorry && {
       sorry: {
         id: sorry.id,
@@ -62,12 +62,12 @@ export function statusOf(
     leaving: v.removed,
     servers: v.removed
       ? []
-      : v.servers.map((s) => serverStatus(s, at(destinationKey(s.spec.id)), checks.get(s.key) ?? [])),
-    leavingServers: v.leaving.map(
-      (l): LeavingStatus => ({
+      : v.servers.all.map((s) => serverStatus(s, at(destinationKey(s.spec.id)), checks.get(s.key) ?? [])),
+    leavingServers: [...(v.removed ? [] : v.leaving)].map(
+      ([key, l]): LeavingStatus => ({
         id: { family: l.spec.family, address: l.spec.address, port: l.spec.port },
         name: l.name,
-        connections: connectionsOf(at(destinationKey(l.spec))),
+        connections: connectionsOf(at(key)),
         since: l.since.date,
         until: moment.date + Math.round(l.until - moment.now),
       }),

@@ -328,7 +328,24 @@ export interface SupervisorOptions {
   /** Destinations in our services that nobody asked for. @default "remove" for ldirectord, "keep" for keepalived */
   readonly foreign?: "keep" | "remove";
   /** Words of the operator that a former daemon was told. */
-  readonly holds?: readonly { readonly service: string; readonly server: string; readonly hold: Hold }[];
+  readonly holds?: Memory["holds"];
+  /** What a former daemon put into the table: what of it is not in the configuration any more leaves as at a reload. */
+  readonly former?: Memory["virtualServers"];
+  /** Whenever it differs: what the next daemon has to be told (`holds`, `former`) should this one be killed. */
+  readonly onMemory?: (memory: Memory) => void;
+  /** One of the callbacks above threw: told here, and the work goes on. @default thrown where nobody catches it */
+  readonly onBug?: (error: unknown) => void;
+}
+
+/** What outlives a daemon that is killed. Plain data. */
+export interface Memory {
+  readonly holds: readonly { readonly service: string; readonly server: string; readonly hold: Hold }[];
+  readonly virtualServers: readonly {
+    readonly name: string;
+    /** Its services, those that finish their connections included. */
+    readonly ids: readonly ServiceId[];
+    readonly servers: readonly DestinationId[];
+  }[];
 }
 
 /** Keeps a plane equal to what is wanted and healthy. */
@@ -354,6 +371,8 @@ export interface Supervisor {
   setAddresses(addresses: ReadonlySet<string>): void;
   /** The state of a VRRP instance decides which sync daemon runs (lvs_sync_daemon with an instance). */
   setSyncRole(role: "master" | "backup"): Promise<void>;
+  /** Ends the sync daemons, for good: to be called before the addresses go to whoever takes over. */
+  endSync(): Promise<void>;
   /** Compares the table with what it should be, mends it. @returns changes made */
   repair(): Promise<number>;
   /** Ends all checks. Removes what is ours from the table, unless it is to be kept; then it does not wait for the plane. */

@@ -128,7 +128,9 @@ describe("start", () => {
     await bed.supervisor.apply(configuration([], { sync: { ...sync, instance: "VI_1" } }));
     expect(bed.done()).toEqual(["stop master daemon", "stop backup daemon", "start backup daemon on eth0"]);
     await bed.supervisor.setSyncRole("master");
-    expect(bed.done()).toEqual(["stop backup daemon", "start master daemon on eth0"]);
+    expect(bed.done()).toEqual(["start master daemon on eth0"]);
+    await bed.pass(3);
+    expect(bed.done()).toEqual(["stop backup daemon"]);
     await bed.supervisor.stop();
     expect(bed.done()).toEqual(["stop master daemon"]);
   });

@@ -14,8 +14,8 @@ import { findServer, findService, holdFor } from "./health/find.ts";
 import { type Fleet, presumptions, reconfigure } from "./health/fleet.ts";
 import { finished } from "./health/leaving.ts";
 import { desired, idsOf } from "./health/pool.ts";
-import { type ProbeReport, Probes } from "./health/probes.ts";
-import { MAX_WEIGHT, type ServerHealth } from "./health/real-server.ts";
+import { Probes } from "./health/probes.ts";
+import { MAX_WEIGHT } from "./health/real-server.ts";
 import { stop as stopped } from "./health/reload.ts";
 import {
   type Habit,
@@ -24,9 +24,10 @@ import {
   type VirtualServerEvent,
   type VirtualServerHealth,
 } from "./health/virtual-server.ts";
-import { type Watch, watchServers } from "./health/watches.ts";
+import { Heritage, memoryOf } from "./memory.ts";
 import { makePlan, planFromTable } from "./plan.ts";
-import { describe, TableWriter } from "./reconcile/writer.ts";
+import { describeAll } from "./reconcile/operation.ts";
+import { TableWriter } from "./reconcile/writer.ts";
 import { statusOf } from "./status.ts";
 import {
   type ApplyResult,
@@ -40,6 +41,7 @@ import {
   type SupervisorOptions,
 } from "./supervision.ts";
 import type { VirtualServerSpec, Wanted } from "./wanted.ts";
+import { Watching } from "./watching.ts";
 
 /** Connections of leaving servers are counted this often, ms. */
 const LEAVING_MS = 1000;
@@ -56,10 +58,9 @@ class TheSupervisor implements Supervisor {
   readonly #globals: Globals;
   readonly #checkKey: (spec: CheckSpec) => string;
   #fleet = new Map<string, VirtualServerHealth>();
-  readonly #watches = new Map<string, Watch[]>();
+  readonly #watching: Watching;
   #wanted: Wanted | undefined;
   #appliedAt: number | undefined;
-  #addresses: ReadonlySet<string> | undefined;
   /** Applies, plans and stops come one after the other. */
   #turn: Promise<unknown> = Promise.resolve();
   #stopping: Promise<void> | undefined;
@@ -69,6 +70,8 @@ class TheSupervisor implements Supervisor {
   /** What the last repairs of an owner were, and how often in a row: a plane that stores something else than asked is told of once. */
   readonly #mended = new Map<string, { text: string; times: number }>();
   #unreadable = "";
+  /** What was last told to be remembered. */
+  #remembered = "";
 
   constructor(options: SupervisorOptions) {
     this.#o = options;
@@ -77,12 +80,22 @@ class TheSupervisor implements Supervisor {
     this.#probes = new Probes({ createChecker, checkKey: this.#checkKey, clock, random });
     const refused = (service: string, reason: string) =>
       this.#emit({ kind: "refused", level: "error", service, reason, words: "" });
+    this.#watching = new Watching({
+      probes: this.#probes,
+      find: (key) => this.#fleet.get(key),
+      step: (key, event) => this.#step(key, event),
+      emit: (event) => this.#emit(event),
+      checkWords: options.checkWords,
+      onVerdict: options.onVerdict,
+    });
     this.#writer = new TableWriter({
       plane,
       foreign: () => this.#foreign(this.#habit),
-      onRefused: (key, message) => refused(this.#fleet.get(key)?.spec.name ?? key, message),
+      onRefused: (key, message) =>
+        refused(key === undefined ? "" : (this.#fleet.get(key)?.spec.name ?? key), message),
+      ...(options.onBug && { onBug: options.onBug }),
     });
-    this.#globals = new Globals(plane, (message) => refused("", message));
+    this.#globals = new Globals(plane, clock, (message) => refused("", message));
   }
 
   get #habit(): Habit {
@@ -129,23 +142,27 @@ class TheSupervisor implements Supervisor {
       const statuses = await this.#needed(wanted);
       this.#mustRun();
       const from = this.#writer.changes;
-      const change = this.#reconfigure(wanted, statuses);
+      const heritage = new Heritage(first ? (this.#o.former ?? []) : [], statuses);
+      const change = this.#reconfigure(wanted, statuses, heritage);
+      // Before anything is done about it: should this be killed meanwhile, the next one knows what was ours.
+      this.#remember([...this.#fleet.values(), ...change.fleet.values()]);
       this.#wanted = wanted;
       this.#appliedAt = this.#o.clock.date();
       this.#probes.firstDelayMs = wanted.language === "ldirectord" ? 0 : FIRST_DELAY_MS;
-      this.#adopt(statuses, change.fleet);
+      this.#adopt(statuses, change.fleet, heritage);
       this.#fleet = new Map(change.fleet);
       for (const { service, id } of change.disputed) {
         const reason = `${serviceKey(id)} belongs to another virtual server already`;
         this.#emit({ kind: "refused", level: "warning", service, reason, words: "" });
       }
       for (const { key, actions } of change.actions) this.#perform(key, actions);
-      for (const key of this.#watches.keys()) if (!this.#fleet.has(key)) this.#watch(key);
-      for (const key of this.#fleet.keys()) this.#watch(key);
-      if (!first) await this.#globals.change(wanted.global);
+      this.#watching.follow(this.#fleet.keys());
       await Promise.all(change.actions.map(({ key }) => this.#written(key)));
-      this.#forgetGone(change.actions.map((a) => a.key));
+      this.#mustRun();
+      await this.#globals.change(wanted.global);
+      this.#forgetGone();
       await this.#lookAtLeaving();
+      this.#remember(this.#fleet.values());
       this.#scheduleRepair();
       return { changes: this.#writer.changes - from, refused: this.#writer.refusals };
     });
@@ -157,29 +174,32 @@ class TheSupervisor implements Supervisor {
       const { removal } = this.#o;
       const foreign = this.#foreign(wanted.language);
       if (!this.#wanted) return planFromTable(statuses, wanted, { foreign, ...(removal && { removal }) });
-      const { fleet: after } = this.#reconfigure(wanted, statuses);
+      const { fleet: after } = this.#reconfigure(wanted, statuses, new Heritage([], []));
       return makePlan({ before: this.#fleet, after, statuses, foreign });
     });
   }
 
   /** What the plane holds of services that are new to us. */
   async #needed(wanted: Wanted): Promise<readonly ServiceStatus[]> {
-    const known = this.#known();
+    const known = this.#known([]);
     const fresh = wanted.virtualServers.some((v) => v.ids.some((id) => !known.has(serviceKey(id))));
     return fresh || this.#wanted === undefined ? await this.#o.plane.services() : [];
   }
 
   /** Keys of the services that are ours. */
-  #known(): Set<string> {
+  #known(statuses: readonly ServiceStatus[]): Set<string> {
+    const extra = statuses.map((s) => serviceKey(s.spec.id));
     const known = new Set<string>();
     for (const v of this.#fleet.values()) {
       if (!v.removed) for (const id of v.spec.ids) known.add(serviceKey(id));
       for (const { id } of v.leavingIds) known.add(serviceKey(id));
     }
+    // What is just being removed was put there by us: it says nothing about health.
+    for (const key of extra) if (this.#writer.has(key)) known.add(key);
     return known;
   }
 
-  #reconfigure(wanted: Wanted, statuses: readonly ServiceStatus[]) {
+  #reconfigure(wanted: Wanted, statuses: readonly ServiceStatus[], heritage: Heritage) {
     const habit = wanted.language;
     // Words told to a former daemon concern what that one left behind.
     const holds = this.#wanted === undefined ? (this.#o.holds ?? []) : [];
@@ -190,30 +210,47 @@ class TheSupervisor implements Supervisor {
       removal: this.#o.removal ?? DEFAULT_REMOVAL,
       rsInitNotifies: wanted.global.rsInitNotifies,
       checkKey: this.#checkKey,
-      presume: presumptions(statuses, this.#known(), habit, (v, s) => formerHold(v, s) !== undefined),
+      presume: presumptions(statuses, this.#known(statuses), habit, (v, s) => formerHold(v, s) !== undefined),
       formerHold,
+      leftBehind: (service: VirtualServerSpec) => heritage.destinations(service),
     };
-    return reconfigure(this.#fleet, wanted.virtualServers, rules, this.#now());
+    const before = new Map([...this.#fleet, ...heritage.abandoned(wanted.virtualServers)]);
+    return reconfigure(before, wanted.virtualServers, rules, this.#now());
   }
 
   /** Takes over what the table holds of new services. */
-  #adopt(statuses: readonly ServiceStatus[], next: Fleet): void {
-    const known = this.#known();
+  #adopt(statuses: readonly ServiceStatus[], next: Fleet, heritage: Heritage): void {
+    const known = this.#known(statuses);
     const owners = new Map<string, VirtualServerHealth>();
-    for (const v of next.values()) if (!v.removed) for (const id of v.spec.ids) owners.set(serviceKey(id), v);
+    for (const v of next.values()) for (const id of idsOf(v)) owners.set(serviceKey(id), v);
     for (const status of statuses) {
       const key = serviceKey(status.spec.id);
       const owner = owners.get(key);
-      if (!owner || known.has(key)) continue;
-      this.#writer.adopt(status);
+      if (known.has(key)) continue;
+      const ours = heritage.keys(key);
+      if (owner) this.#writer.adopt(status, ours);
+      // Ours once, and to be removed at once.
+      else if (ours.size > 0) this.#writer.adopt(status, ours, heritage.owner(key));
+      if (!owner || owner.removed) continue;
       const n = status.destinations.length;
       const reason = `${key} was in the table with ${n} ${n === 1 ? "server" : "servers"}`;
       this.#emit({ kind: "adopted", level: "info", service: owner.spec.name, reason, words: "" });
     }
   }
 
-  #forgetGone(keys: readonly string[]): void {
-    for (const key of keys) if (!this.#fleet.has(key)) this.#writer.forget(key);
+  #forgetGone(): void {
+    for (const key of this.#writer.owners) if (!this.#fleet.has(key)) this.#writer.forget(key);
+  }
+
+  /** Tells what the next daemon has to know, should this one be killed. */
+  #remember(all: Iterable<VirtualServerHealth>): void {
+    const tell = this.#o.onMemory;
+    if (!tell) return;
+    const memory = memoryOf(all);
+    const text = JSON.stringify(memory);
+    if (text === this.#remembered) return;
+    this.#remembered = text;
+    tell(memory);
   }
 
   // --- health ---------------------------------------------------------------------------------------------------------
@@ -222,8 +259,8 @@ class TheSupervisor implements Supervisor {
     for (const action of actions) {
       if (action.kind === "event") this.#emit(action.event);
       else if (action.kind === "write") {
-        const { state } = action;
-        this.#writer.write(key, idsOf(state), () => desired(state));
+        const { state, only } = action;
+        this.#writer.write(key, only === undefined ? idsOf(state) : [], () => desired(state), only);
       } else this.#writer.after(key, () => this.#o.onEffect?.(action.effect));
     }
   }
@@ -236,135 +273,16 @@ class TheSupervisor implements Supervisor {
     this.#perform(key, actions);
   }
 
-  /** Makes the running checks those of the virtual server. */
-  #watch(key: string): void {
-    const v = this.#fleet.get(key);
-    const old = this.#watches.get(key) ?? [];
-    const suspended = v !== undefined && this.#rests(v.spec);
-    const { watches, fresh } = watchServers(this.#probes, v, old, suspended, (watch, report) =>
-      this.#reported(key, watch, report),
-    );
-    if (watches.length > 0) this.#watches.set(key, watches);
-    else this.#watches.delete(key);
-    for (const watch of fresh) {
-      if (!suspended) this.#tellWatch(key, watch, true);
-      this.#catchUp(key, watch);
-    }
-  }
-
-  /** A probe that runs for others already may know more than was presumed. */
-  #catchUp(key: string, watch: Watch): void {
-    const { result, last } = watch.subscription;
-    const view = this.#server(key, watch)?.checks[watch.check];
-    if (!view || !last || result === "unknown" || (result === "failed") === view.failed) return;
-    this.#judge(key, watch, { verdict: last, turned: result, retries: 0, failure: undefined });
-  }
-
-  #server(key: string, watch: Watch): ServerHealth | undefined {
-    return this.#fleet.get(key)?.servers[watch.place];
-  }
-
-  #reported(key: string, watch: Watch, report: ProbeReport): void {
-    const v = this.#fleet.get(key);
-    const server = this.#server(key, watch);
-    const view = server?.checks[watch.check];
-    if (v && server && view) {
-      const { spec } = view.entry;
-      this.#o.onVerdict?.({ service: v.spec, server: server.name, spec, verdict: report.verdict });
-      this.#remark(v, server, watch, report.verdict.remark);
-    }
-    this.#judge(key, watch, report);
-  }
-
-  /** Tells what a check found odd, once. */
-  #remark(v: VirtualServerHealth, { name }: ServerHealth, watch: Watch, remark: string | undefined): void {
-    if (remark === watch.remark) return;
-    watch.remark = remark;
-    if (remark === undefined) return;
-    this.#emit({
-      kind: "check-remark",
-      level: "info",
-      service: v.spec.name,
-      server: name,
-      reason: remark,
-      words: "",
-    });
-  }
-
-  #judge(key: string, watch: Watch, report: ProbeReport): void {
-    const v = this.#fleet.get(key);
-    const server = this.#server(key, watch);
-    const view = server?.checks[watch.check];
-    if (!v || !server || !view || v.removed) return;
-    const { verdict, turned, failure } = report;
-    const { spec, timing } = view.entry;
-    const names = { service: v.spec.name, server: server.name, retries: report.retries };
-    const words = (what: "ok" | "failed" | "failure") =>
-      this.#o.checkWords?.(spec, what, verdict, names) ?? {
-        log: "",
-        mail: `=> check ${what}: ${verdict.detail} <=`,
-      };
-    if (failure && !view.failed && (timing.logAllFailures || v.habit === "ldirectord")) {
-      this.#emit({
-        kind: "check-failure",
-        level: "info",
-        service: v.spec.name,
-        server: server.name,
-        reason: verdict.detail,
-        words: words("failure").log,
-        latencyMs: verdict.latencyMs,
-        failures: failure,
-      });
-    }
-    const sameWeight = !verdict.ok || sameAsking(verdict.weight, view.weight);
-    if (turned === undefined && sameWeight) return;
-    const about = turned === undefined ? { log: "", mail: "" } : words(turned);
-    const { server: serverKey, check } = watch;
-    this.#step(key, { kind: "verdict", server: serverKey, check, verdict, to: turned, words: about });
-  }
-
-  // --- ha_suspend -----------------------------------------------------------------------------------------------------
-
-  /** Whether the checks of a virtual server rest: its addresses are on another host. */
-  #rests(spec: VirtualServerSpec): boolean {
-    if (!spec.haSuspend) return false;
-    const addresses = spec.ids.flatMap((id) => (id.kind === "address" ? [id.address] : []));
-    if (addresses.length === 0) return false;
-    return !addresses.some((a) => this.#addresses?.has(a));
-  }
-
   setAddresses(addresses: ReadonlySet<string>): void {
-    this.#addresses = addresses;
-    for (const [key, v] of this.#fleet) {
-      if (!v.spec.haSuspend || v.removed) continue;
-      const rests = this.#rests(v.spec);
-      for (const watch of this.#watches.get(key) ?? []) {
-        if (watch.subscription.suspended === rests) continue;
-        if (rests) watch.subscription.suspend();
-        else watch.subscription.resume();
-        this.#tellWatch(key, watch, !rests);
-      }
-    }
-  }
-
-  #tellWatch(key: string, watch: Watch, active: boolean): void {
-    const v = this.#fleet.get(key);
-    const server = this.#server(key, watch);
-    if (!v || !server) return;
-    this.#emit({
-      kind: active ? "check-activated" : "check-suspended",
-      level: "info",
-      service: v.spec.name,
-      server: server.name,
-      reason: v.spec.haSuspend
-        ? `the address is ${active ? "on this host" : "not on this host"}`
-        : "configured",
-      words: `${active ? "Activating" : "Deactivating"} healthchecker for service ${server.name} for VS ${v.spec.name}`,
-    });
+    this.#watching.setAddresses(addresses);
   }
 
   setSyncRole(role: "master" | "backup"): Promise<void> {
     return this.#exclusive(() => this.#globals.setSyncRole(role));
+  }
+
+  endSync(): Promise<void> {
+    return this.#globals.endSync();
   }
 
   // --- the operator ---------------------------------------------------------------------------------------------------
@@ -390,6 +308,7 @@ class TheSupervisor implements Supervisor {
       const v = findService([...this.#fleet.values()], service);
       const target = findServer(v, server);
       this.#step(v.key, { kind: "hold", server: target.key, hold });
+      this.#remember(this.#fleet.values());
       await this.#written(v.key);
     });
   }
@@ -398,7 +317,7 @@ class TheSupervisor implements Supervisor {
 
   #scheduleLeaving(): void {
     if (this.#cancelLeaving || this.#stopping) return;
-    const some = [...this.#fleet.values()].some((v) => v.leaving.length > 0 || v.leavingIds.length > 0);
+    const some = [...this.#fleet.values()].some((v) => v.leaving.size > 0 || v.leavingIds.length > 0);
     if (!some) return;
     this.#cancelLeaving = this.#o.clock.after(LEAVING_MS, () => {
       this.#cancelLeaving = undefined;
@@ -411,12 +330,14 @@ class TheSupervisor implements Supervisor {
     this.#cancelLeaving?.();
     this.#cancelLeaving = undefined;
     for (const v of [...this.#fleet.values()]) {
-      if (v.leaving.length === 0 && v.leavingIds.length === 0) continue;
+      if (v.leaving.size === 0 && v.leavingIds.length === 0) continue;
       const ids = [...(v.removed ? [] : v.spec.ids), ...v.leavingIds.map((l) => l.id)];
       const found = new Map<string, ServiceStatus>();
+      const asked = this.#o.clock.now();
       const readable = await Promise.all(ids.map((id) => this.#lookAt(id, found)));
       if (readable.includes(false)) continue;
-      this.#release(v.key, found);
+      if (this.#stopping) return;
+      this.#release(v.key, found, asked);
     }
     this.#scheduleLeaving();
   }
@@ -430,15 +351,17 @@ class TheSupervisor implements Supervisor {
     }
   }
 
-  #release(key: string, found: ReadonlyMap<string, ServiceStatus>): void {
+  #release(key: string, found: ReadonlyMap<string, ServiceStatus>, asked: number): void {
     // Read again: things may have changed while the plane answered.
     const v = this.#fleet.get(key);
     if (!v) return;
-    for (const event of finished(v, found, this.#o.clock.now())) this.#step(key, event);
+    const events = finished(v, found, asked, this.#o.clock.now());
+    for (const event of events) this.#step(key, event);
+    if (events.length > 0) this.#writer.after(key, () => this.#remember(this.#fleet.values()));
     const after = this.#fleet.get(key);
     if (!after?.removed || after.leavingIds.length > 0) return;
     this.#fleet.delete(key);
-    this.#writer.after(key, () => queueMicrotask(() => this.#forgetGone([key])));
+    this.#writer.after(key, () => queueMicrotask(() => this.#forgetGone()));
   }
 
   // --- repair ---------------------------------------------------------------------------------------------------------
@@ -463,8 +386,10 @@ class TheSupervisor implements Supervisor {
       let changes = 0;
       for (const [key, operations] of mended) {
         changes += operations.length;
-        this.#tellMended(key, operations.map(describe).join("; "));
+        this.#tellMended(key, describeAll(operations));
       }
+      this.#forgetGone();
+      await this.#globals.repair();
       for (const key of [...this.#mended.keys()]) if (!mended.has(key)) this.#mended.delete(key);
       return changes;
     } catch (error) {
@@ -500,7 +425,7 @@ class TheSupervisor implements Supervisor {
     }
     const moment = this.#now();
     const services = [...this.#fleet.values()].map((v) =>
-      statusOf(v, statuses, this.#watches.get(v.key) ?? [], this.#rests(v.spec), moment),
+      statusOf(v, statuses, this.#watching.of(v.key), this.#watching.rests(v.spec), moment),
     );
     return {
       language: this.#wanted?.language,
@@ -521,21 +446,18 @@ class TheSupervisor implements Supervisor {
   async #stop(keep: boolean): Promise<void> {
     this.#cancelRepair?.();
     this.#cancelLeaving?.();
-    for (const watches of this.#watches.values()) for (const w of watches) w.subscription.close();
-    this.#watches.clear();
-    // What is under way comes first, unless the table stays anyway: the plane may be out of order.
-    if (!keep) await this.#turn;
+    this.#watching.close();
     const named = this.#wanted?.global.flushOnStop === "no";
     for (const [key, v] of this.#fleet) {
       const [next, actions] = stopped(v, { keep: keep || v.spec.keepOnStop, named });
       this.#fleet.set(key, next);
       this.#perform(key, actions);
     }
-    if (!keep) await this.#writer.idle();
+    // The plane may be out of order: what stays anyway is not waited for.
+    if (!keep) {
+      await this.#turn;
+      await this.#writer.idle();
+    }
     await this.#globals.end(keep);
   }
 }
-
-type Asking = ServerHealth["checks"][number]["weight"];
-
-const sameAsking = (a: Asking, b: Asking): boolean => a?.kind === b?.kind && a?.value === b?.value;

@@ -163,6 +163,8 @@ export interface GlobalSpec {
   readonly vrrpNotifyFifo?: FifoSpec;
   /** Run notify_up for servers that are up at start. */
   readonly rsInitNotifies: boolean;
+  /** How the process that speaks VRRP is scheduled: SCHED_RR priority 1..99, and nice value -20..19. */
+  readonly vrrpProcess?: { readonly realtimePriority?: number; readonly nice?: number };
   /** Network namespace to run in. */
   readonly netns?: string;
   readonly instance?: string;

@@ -3,7 +3,7 @@
  * (`net/netfilter/ipvs/ip_vs_ctl.c`), in its order of checks. Every refusal is a {@link TableError} and changes nothing.
  * @module
  */
-import { equalWords, fold, toWords } from "../wire/address.ts";
+import { equalWords, fold, parseAddress, toWords } from "../wire/address.ts";
 import { DaemonRegister } from "./daemons.ts";
 import { type DestinationId, type DestinationSpec, destinationKey, METHOD_NUMBER } from "./destination.ts";
 import { TableError } from "./errors.ts";
@@ -292,7 +292,7 @@ export class Table {
     const service = this.find(id);
     this.checkDestination(service, spec);
     const key = destinationKey(spec);
-    if (this.indexOf(service, spec) >= 0)
+    if (this.lookUp(service, spec))
       throw new TableError("EEXIST", `${key} is a destination of ${service.key} already; edit it with -e`);
     schedulerByName(service.spec.scheduler)?.check?.(service.destinations.length + 1);
     let server = this.takeFromTrash(service, spec);
@@ -334,17 +334,25 @@ export class Table {
   }
 
   private destination(service: VirtualService, id: DestinationId): RealServer {
-    const index = this.indexOf(service, id);
-    if (index >= 0) return service.destinations[index];
+    const server = this.lookUp(service, id);
+    if (server) return server;
     const elsewhere = service.destinations.find((d) => d.spec.address === id.address);
     const hint = elsewhere ? `; that address is one with port ${elsewhere.port}` : "";
     throw new TableError("ENOENT", `${service.key} has no destination ${destinationKey(id)}${hint}`);
   }
 
-  private indexOf(service: VirtualService, id: DestinationId): number {
-    return service.destinations.findIndex(
-      (d) => d.port === id.port && d.family === id.family && d.spec.address === id.address,
-    );
+  private lookUp(service: VirtualService, id: DestinationId): RealServer | undefined {
+    const folded = foldOf(id);
+    if (folded === undefined) return undefined;
+    return this.byAddress
+      .get(folded)
+      ?.find(
+        (d) =>
+          d.service === service &&
+          d.port === id.port &&
+          d.family === id.family &&
+          d.spec.address === id.address,
+      );
   }
 
   private detach(service: VirtualService, server: RealServer): void {
@@ -361,8 +369,10 @@ export class Table {
   }
 
   private takeFromTrash(service: VirtualService, spec: DestinationSpec): RealServer | undefined {
+    const folded = foldOf(spec);
     const at = this.trash.findIndex(
       (d) =>
+        d.fold === folded &&
         d.port === spec.port &&
         d.family === spec.family &&
         d.spec.address === spec.address &&
@@ -468,3 +478,7 @@ export const serviceSpec = (id: ServiceId, change: Partial<ServiceSpec> = {}): S
   onePacket: false,
   ...change,
 });
+
+/** The folded address of a destination, by which it is found; undefined for what is no address. */
+const foldOf = ({ family, address }: DestinationId): number | undefined =>
+  parseAddress(address) === undefined ? undefined : fold(family, toWords(address));

@@ -10,6 +10,7 @@ import type { DestinationId, DestinationSpec } from "../core/destination.ts";
 import type { ServiceId, ServiceSpec, ServiceStatus } from "../core/service.ts";
 import type { Settings } from "../core/settings.ts";
 import type { Timeouts } from "../core/timeouts.ts";
+import type { SyncStatus } from "./sync/status.ts";
 
 /** Facts shown in the first line of a listing. */
 export interface PlaneInfo {
@@ -49,6 +50,8 @@ export interface DataPlane {
   daemons(): Promise<DaemonStatus[]>;
   startDaemon(spec: DaemonSpec): Promise<void>;
   stopDaemon(state: DaemonState): Promise<void>;
+  /** What the sync daemons did, where the plane knows; undefined when nothing runs that could tell. */
+  syncStatus?(): Promise<SyncStatus | undefined>;
 
   /** The connection table, in the plane's own order. */
   connections(): AsyncIterable<ConnectionStatus>;

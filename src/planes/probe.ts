@@ -15,23 +15,25 @@ export interface PlaneReport {
   readonly chosen: boolean;
 }
 
+type Finding = Omit<PlaneReport, "chosen">;
+
 /** Tries every plane. Nothing of it stays, and no traffic is touched: what is tried is tried in a namespace of its own. */
 export async function planes(): Promise<PlaneReport[]> {
-  const [kernel, engine] = [await kernelReport(), await engineReport()];
-  const chosen = defaultPlane();
-  return [
-    {
-      name: "ebpf",
-      works: false,
-      details: ["this version of lvsd does not have it yet"],
-      chosen: false,
-    },
-    { ...kernel, chosen: kernel.works && chosen === "kernel" },
-    { ...engine, chosen: engine.works && chosen === "engine" },
-  ];
+  const chosen = await defaultPlane();
+  const findings = [await ebpfReport(), await kernelReport(), await engineReport()];
+  return findings.map((finding) => ({ ...finding, chosen: finding.works && finding.name === chosen }));
 }
 
-async function kernelReport(): Promise<Omit<PlaneReport, "chosen">> {
+async function ebpfReport(): Promise<Finding> {
+  try {
+    const { report } = await import("./ebpf/ebpf.ts");
+    return { name: "ebpf", ...report() };
+  } catch (error) {
+    return { name: "ebpf", works: false, details: [messageOf(error)] };
+  }
+}
+
+async function kernelReport(): Promise<Finding> {
   const report = (works: boolean, ...details: string[]) => ({ name: "kernel", works, details }) as const;
   if (!kernelPresent()) {
     return moduleInstalled()
@@ -46,7 +48,7 @@ async function kernelReport(): Promise<Omit<PlaneReport, "chosen">> {
     const dotted = `${version >> 16}.${(version >> 8) & 0xff}.${version & 0xff}`;
     return report(true, `the kernel's ip_vs ${dotted} is loaded, with ${tableSize} buckets of connections`);
   } catch (error) {
-    return report(false, error instanceof Error ? error.message : String(error));
+    return report(false, messageOf(error));
   }
 }
 
@@ -59,13 +61,15 @@ function moduleInstalled(): boolean {
   }
 }
 
-async function engineReport(): Promise<Omit<PlaneReport, "chosen">> {
+async function engineReport(): Promise<Finding> {
   const no = (...details: string[]) => ({ name: "engine", works: false, details }) as const;
   if (process.geteuid?.() !== 0) return no("it needs root: netfilter queues and raw sockets are root's");
   try {
     const { enginePossible } = await import("./engine/probe.ts");
     return { name: "engine", works: true, details: enginePossible() };
   } catch (error) {
-    return no(error instanceof Error ? error.message : String(error));
+    return no(messageOf(error));
   }
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ebpfPaths } from "./ebpf/paths.ts";
 import { enginePaths } from "./engine/paths.ts";
 import { defaultPlane, kernelPresent, openPlane } from "./select.ts";
 
@@ -18,13 +19,21 @@ describe("the plane that a command works on", () => {
     rmSync(folder, { recursive: true });
   });
 
-  it("is the kernel's ip_vs where that is loaded, else the engine", () => {
-    expect(defaultPlane()).toBe(kernelPresent() ? "kernel" : "engine");
+  it("is the kernel's ip_vs where that is loaded, else the engine", async () => {
+    expect(await defaultPlane()).toBe(kernelPresent() ? "kernel" : "engine");
   });
 
-  it("is the engine where one has rules, whatever the kernel has", () => {
+  it("is the engine where one has rules, whatever the kernel has", async () => {
     writeFileSync(enginePaths().rules, "{}");
-    expect(defaultPlane()).toBe("engine");
+    expect(await defaultPlane()).toBe("engine");
+  });
+
+  it("is the eBPF plane where that has rules of this very namespace", async () => {
+    const otherwise = await defaultPlane();
+    writeFileSync(join(folder, "ebpf-1.rules"), "");
+    expect(await defaultPlane()).toBe(otherwise);
+    writeFileSync(ebpfPaths().rules, "");
+    expect(await defaultPlane()).toBe("ebpf");
   });
 
   it("has a name that is known", async () => {

@@ -2,7 +2,7 @@
  * Which data plane a command works on.
  * @module
  */
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { UnsupportedError } from "../core/errors.ts";
 import { engineClient } from "./engine/client.ts";
 import { enginePaths } from "./engine/paths.ts";
@@ -25,12 +25,45 @@ function engineHere(): boolean {
   return existsSync(socket) || existsSync(rules);
 }
 
+type PlaneName = DataPlane["name"];
+
 /**
- * The plane for who names none: the engine where one runs in this network namespace, else the kernel's ip_vs where it is loaded,
- * else the engine. Looks for files only.
+ * The planes that are taken where none has rules, in this order, the first that works here. The one line to change for another
+ * default.
  */
-export function defaultPlane(): "kernel" | "engine" {
-  return kernelPresent() && !engineHere() ? "kernel" : "engine";
+const ORDER: readonly PlaneName[] = ["kernel", "engine"];
+
+/** Whether the kernel's ip_vs has services in this namespace. */
+function kernelHasRules(): boolean {
+  try {
+    // Three lines of heading.
+    return readFileSync("/proc/net/ip_vs", "utf8").split("\n").length > 4;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether the eBPF plane has rules in this namespace. Its files are loaded only where some namespace has such rules. */
+async function ebpfHasRules(): Promise<boolean> {
+  const { directory } = enginePaths();
+  if (!existsSync(directory) || !readdirSync(directory).some((name) => /^ebpf-\d+\.rules$/.test(name)))
+    return false;
+  return (await import("./ebpf/ebpf.ts")).hasRules();
+}
+
+async function works(name: PlaneName): Promise<boolean> {
+  if (name === "kernel") return kernelPresent();
+  if (name === "ebpf") return (await import("./ebpf/ebpf.ts")).report().works;
+  return true;
+}
+
+/** The plane for who names none: the one that has rules in this network namespace, else the first of {@link ORDER} that works. */
+export async function defaultPlane(): Promise<PlaneName> {
+  if (engineHere()) return "engine";
+  if (await ebpfHasRules()) return "ebpf";
+  if (kernelHasRules()) return "kernel";
+  for (const name of ORDER) if (await works(name)) return name;
+  return "engine";
 }
 
 /**
@@ -38,10 +71,10 @@ export function defaultPlane(): "kernel" | "engine" {
  * @throws UnsupportedError for a plane that cannot be had, TableError EPERM for who is not root
  */
 export async function openPlane(choice: PlaneChoice = {}): Promise<DataPlane> {
-  const name = choice.plane || process.env["LVSD_PLANE"] || defaultPlane();
+  const name = choice.plane || process.env["LVSD_PLANE"] || (await defaultPlane());
   if (name === "engine") return engineClient({ start: choice.start ?? true });
   // A file of its own in dist/: the foreign functions it needs cost start-up time.
   if (name === "kernel") return (await import("./kernel/kernel.ts")).kernelPlane();
-  if (name === "ebpf") throw new UnsupportedError("the ebpf plane is not there yet; LVSD_PLANE=engine works");
+  if (name === "ebpf") return (await import("./ebpf/ebpf.ts")).ebpfPlane();
   throw new UnsupportedError(`there is no plane "${name}": the planes are engine, kernel and ebpf`);
 }

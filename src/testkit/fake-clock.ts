@@ -7,7 +7,10 @@ interface Timer {
   readonly at: number;
   readonly order: number;
   readonly callback: () => void;
+  cancelled: boolean;
 }
+
+const before = (a: Timer, b: Timer): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
 
 /** See the module's description. */
 export class FakeClock {
@@ -15,7 +18,9 @@ export class FakeClock {
   readonly start = Date.UTC(2026, 0, 1);
   #now = 0;
   #order = 0;
-  readonly #timers = new Set<Timer>();
+  #waiting = 0;
+  /** A binary heap, the next one first: tests have ten thousand of them. */
+  readonly #timers: Timer[] = [];
 
   /** Monotonic ms. */
   now(): number {
@@ -25,14 +30,19 @@ export class FakeClock {
     return this.start + this.#now;
   }
   after(ms: number, callback: () => void): () => void {
-    const timer: Timer = { at: this.#now + Math.max(0, ms), order: this.#order++, callback };
-    this.#timers.add(timer);
-    return () => this.#timers.delete(timer);
+    const at = this.#now + Math.max(0, ms);
+    const timer: Timer = { at, order: this.#order++, callback, cancelled: false };
+    this.#push(timer);
+    this.#waiting++;
+    return () => {
+      if (!timer.cancelled) this.#waiting--;
+      timer.cancelled = true;
+    };
   }
 
   /** Timers that wait. */
   get waiting(): number {
-    return this.#timers.size;
+    return this.#waiting;
   }
 
   /** Lets time pass. */
@@ -40,7 +50,6 @@ export class FakeClock {
     const end = this.#now + ms;
     await settled();
     for (let next = this.#next(end); next; next = this.#next(end)) {
-      this.#timers.delete(next);
       this.#now = next.at;
       next.callback();
       await settled();
@@ -48,14 +57,43 @@ export class FakeClock {
     this.#now = end;
   }
 
+  /** Takes out the next timer that is due until then. */
   #next(end: number): Timer | undefined {
-    let first: Timer | undefined;
-    for (const timer of this.#timers) {
-      if (timer.at > end) continue;
-      if (!first || timer.at < first.at || (timer.at === first.at && timer.order < first.order))
-        first = timer;
+    for (let first = this.#timers[0]; first && first.at <= end; first = this.#timers[0]) {
+      this.#shift();
+      if (first.cancelled) continue;
+      first.cancelled = true;
+      this.#waiting--;
+      return first;
     }
-    return first;
+    return undefined;
+  }
+
+  #push(timer: Timer): void {
+    const heap = this.#timers;
+    let i = heap.length;
+    heap.push(timer);
+    for (let up = (i - 1) >> 1; i > 0 && before(timer, heap[up]); up = (i - 1) >> 1) {
+      heap[i] = heap[up];
+      i = up;
+    }
+    heap[i] = timer;
+  }
+
+  #shift(): void {
+    const heap = this.#timers;
+    const last = heap.pop();
+    if (!last || heap.length === 0) return;
+    let i = 0;
+    for (;;) {
+      let child = 2 * i + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && before(heap[child + 1], heap[child])) child++;
+      if (!before(heap[child], last)) break;
+      heap[i] = heap[child];
+      i = child;
+    }
+    heap[i] = last;
   }
 }
 

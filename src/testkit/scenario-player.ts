@@ -12,7 +12,7 @@ import { TunStage, type TunStageOptions, writeSysctl } from "./tun-stage.ts";
 
 /** What to play; the content of the file that is the program's argument. */
 export interface Programme {
-  readonly plane: "kernel" | "engine";
+  readonly plane: "kernel" | "engine" | "ebpf";
   /** Folder of the built commands. */
   readonly dist: string;
   /** For the engine's files. */
@@ -30,9 +30,9 @@ const { plane, dist, runDirectory, files, tag, only, commands } = JSON.parse(
   readFileSync(process.argv[2], "utf8"),
 ) as Programme;
 
-const engineEnv = { LVSD_PLANE: "engine", LVSD_RUN_DIR: runDirectory };
+const engineEnv = { LVSD_PLANE: plane, LVSD_RUN_DIR: runDirectory };
 
-/** Runs `lvsd` for the engine of the present namespace. */
+/** Runs `lvsd` for the plane of the present namespace. */
 function lvsd(...words: string[]): void {
   const { status, stderr } = spawnSync(process.execPath, [`${dist}/lvsd.cjs`, ...words], {
     encoding: "utf8",
@@ -55,7 +55,20 @@ const PLANES: Record<Programme["plane"], Omit<TunStageOptions, "local">> = {
     synchronous: false,
     anyZeroId: true,
   },
+  ebpf: {
+    ipvsadm: [process.execPath, `${dist}/ipvsadm.cjs`],
+    env: engineEnv,
+    setting: (name, value) => lvsd("settings", `${name}=${value}`),
+    synchronous: true,
+    anyZeroId: true,
+  },
 };
+
+/** Ends what the plane holds for the present namespace. */
+function forget(): void {
+  if (plane === "engine") lvsd("engine", "stop");
+  if (plane === "ebpf") lvsd("planes", "reset");
+}
 
 async function playOne(scenario: Scenario): Promise<string[]> {
   let stage: TunStage | undefined;
@@ -65,7 +78,7 @@ async function playOne(scenario: Scenario): Promise<string[]> {
   } catch (error) {
     return [String((error as Error).stack)];
   } finally {
-    if (plane === "engine") lvsd("engine", "stop");
+    forget();
     stage?.close();
   }
 }
@@ -73,7 +86,7 @@ async function playOne(scenario: Scenario): Promise<string[]> {
 // Told to end early: no engine stays behind.
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   process.on(signal, () => {
-    if (plane === "engine") lvsd("engine", "stop");
+    forget();
     process.exit(1);
   });
 }

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ebpfMissing } from "../../src/planes/ebpf/probe.ts";
 import { EngineNetwork } from "./engine-network.ts";
@@ -134,8 +134,9 @@ describe.skipIf(missing)("the eBPF plane forwards real packets", () => {
     );
   });
 
-  test("a connection that is open goes on while rules and processes come and go", async () => {
-    const talk = net.run(
+  /** Asks twenty times over one connection, for two seconds; rejects when that breaks. */
+  const talk = (): Promise<string> =>
+    net.run(
       "client",
       process.execPath,
       "-e",
@@ -145,12 +146,35 @@ describe.skipIf(missing)("the eBPF plane forwards real packets", () => {
        s.on("connect", ask).on("data", () => (++n === 20 ? process.exit(0) : setTimeout(ask, 100)));
        s.on("close", () => process.exit(1));`,
     );
+
+  test("a connection that is open goes on while rules and processes come and go", async () => {
+    const talking = talk();
     for (let i = 0; i < 4; i++) {
       await net.ipvsadm("-A -t 10.1.0.100:84 -s rr");
       await net.ipvsadm("-e -t 10.1.0.100:80 -r 10.2.0.11:8080 -m -w 3");
       await net.ipvsadm("-D -t 10.1.0.100:84");
     }
-    await talk;
+    await talking;
+  });
+
+  test("and when another version of the programs takes over", async () => {
+    const other = join(net.runDirectory, "other-version");
+    mkdirSync(other);
+    for (const name of ["ipvsadm.cjs", "lvsd-ebpf.cjs", "lvsd.bpf.o"])
+      copyFileSync(join("dist/", name), join(other, name));
+    // Another file, the same programs.
+    appendFileSync(join(other, "lvsd.bpf.o"), "\0");
+    const image = (): string =>
+      readdirSync(`${net.runDirectory}/bpf/${pins()[0]}`).find((name) => name.startsWith("image-"))!;
+    const before = image();
+    const listed = await net.ipvsadm("-Sn");
+    const talking = talk();
+    const modules = `NODE_PATH=${resolve("node_modules")}`;
+    await net.run("director", "env", modules, process.execPath, join(other, "ipvsadm.cjs"), "-Ln");
+    expect(image()).not.toBe(before);
+    await talking;
+    expect(await net.ipvsadm("-Sn")).toBe(listed);
+    expect(image()).toBe(before);
   });
 
   test("an interface that comes later is hooked by the next change of rules", async () => {
@@ -165,6 +189,14 @@ describe.skipIf(missing)("the eBPF plane forwards real packets", () => {
     expect(await net.get("http://10.9.0.1/")).toEqual(["server1 10.9.0.2"]);
   });
 
+  test("two commands at a time do not get into each other's way", async () => {
+    const adding = [1, 2, 3, 4].map(async (n) => {
+      for (let i = 0; i < 5; i++) await net.ipvsadm(`-A -t 10.1.0.100:${2000 + 10 * n + i} -s rr`);
+    });
+    await Promise.all(adding);
+    expect((await net.ipvsadm("-Ln")).match(/10\.1\.0\.100:20\d\d/g)).toHaveLength(20);
+  });
+
   test("restores ten thousand lines in seconds", { timeout: 180_000 }, async () => {
     const lines = ["-A -t 10.1.0.100:99 -s rr"];
     for (let i = 0; i < 10_000; i++)
@@ -175,14 +207,6 @@ describe.skipIf(missing)("the eBPF plane forwards real packets", () => {
     expect(performance.now() - began).toBeLessThan(60_000);
     expect((await net.ipvsadm("-Ln")).split("\n").length).toBeGreaterThan(10_000);
     await net.ipvsadm("-D -t 10.1.0.100:99");
-  });
-
-  test("two commands at a time do not get into each other's way", async () => {
-    const adding = [1, 2, 3, 4].map(async (n) => {
-      for (let i = 0; i < 5; i++) await net.ipvsadm(`-A -t 10.1.0.100:${2000 + 10 * n + i} -s rr`);
-    });
-    await Promise.all(adding);
-    expect((await net.ipvsadm("-Ln")).match(/10\.1\.0\.100:20\d\d/g)).toHaveLength(20);
   });
 
   test("and -C leaves no map, no program, no hook", async () => {

@@ -1,5 +1,5 @@
 /**
- * A small network of namespaces for tests of the engine plane: a client, a director, two real servers. The client's side is
+ * A small network of namespaces for tests of the data planes: a client, a director, two real servers. The client's side is
  * 10.1.0.0/24, the servers' LAN 10.2.0.0/24 is a bridge on which the client has a leg too (for direct routing).
  */
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
@@ -7,6 +7,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { removeBpffs } from "../../src/sys/bpf/bpffs.ts";
+import { type PlaneName, slowness } from "./planes.ts";
 
 /** Where the built commands are; tests and benchmarks run in the project's folder. */
 const bin = join(process.cwd(), "dist/bin");
@@ -38,11 +40,13 @@ const env = { ...process.env, NODE_EXTRA_CA_CERTS: "", NODE_OPTIONS: "" };
 /** The network, up when {@link EngineNetwork.up} has returned. */
 export class EngineNetwork {
   readonly runDirectory = mkdtempSync(join(tmpdir(), "lvsd-test-"));
+  readonly plane: PlaneName;
   readonly #prefix: string;
   readonly #children: ChildProcess[] = [];
 
-  constructor(tag: string) {
+  constructor(tag: string, plane: PlaneName = "engine") {
     this.#prefix = `lv${process.pid}${tag}`;
+    this.plane = plane;
   }
 
   name(host: HostName): string {
@@ -60,10 +64,10 @@ export class EngineNetwork {
       env: {
         ...env,
         LVSD_RUN_DIR: this.runDirectory,
-        LVSD_PLANE: "engine",
+        LVSD_PLANE: this.plane,
         PATH: `${bin}:${process.env["PATH"]}`,
       },
-      timeout: 30_000,
+      timeout: 30_000 * slowness,
       maxBuffer: 64 << 20,
     });
     return stdout;
@@ -77,7 +81,8 @@ export class EngineNetwork {
   /** What the web servers behind `url` answer to `count` requests, one after the other. */
   async get(url: string, count = 1, from: HostName = "client"): Promise<string[]> {
     const answers: string[] = [];
-    for (let i = 0; i < count; i++) answers.push(await this.run(from, "curl", "-sS", "-m", "5", url));
+    for (let i = 0; i < count; i++)
+      answers.push(await this.run(from, "curl", "-sS", "-m", String(5 * slowness), url));
     return answers;
   }
 
@@ -148,7 +153,7 @@ export class EngineNetwork {
 
   /** Ends the engine, if one runs, and removes everything. */
   async down(): Promise<void> {
-    await this.request("stop").catch(() => undefined);
+    if (this.plane === "engine") await this.request("stop").catch(() => undefined);
     for (const child of this.#children) child.kill("SIGKILL");
     for (const host of HOSTS) {
       try {
@@ -157,6 +162,7 @@ export class EngineNetwork {
         // It was not made.
       }
     }
+    removeBpffs(`${this.runDirectory}/bpf`);
     rmSync(this.runDirectory, { recursive: true, force: true });
   }
 }

@@ -28,3 +28,21 @@ test.skipIf(!ready)(
     expect(execFileSync("ip", ["-br", "link"], { encoding: "utf8" })).toBe(links);
   },
 );
+
+test.skipIf(!ready)(
+  "failover --sync: a download outlives the death of its director and its return",
+  async () => {
+    const { status, text } = await runLvsd("lab", "failover", "--sync", "--prefix", `${PREFIX}s`);
+    expect(status, text).toBe(0);
+    expect(text).toMatch(/ESTABLISHED +192\.168\.80\.10:\d+ +192\.168\.80\.200:80/m);
+    expect(text).toMatch(/the whole connection table of 192\.168\.80\.104 is here: [1-9]\d* connections/);
+    expect(text).toContain("curl ended with status 0\n");
+    expect(text).toMatch(/^20000000 bytes$/m);
+    const pauses = [...text.matchAll(/^longest pause ([\d.]+) s$/gm)].map(([, s]) => Number(s));
+    expect(pauses).toHaveLength(2);
+    for (const seconds of pauses) {
+      expect(seconds).toBeGreaterThan(0);
+      expect(seconds).toBeLessThan(10);
+    }
+  },
+);

@@ -3,7 +3,7 @@
  */
 import { afterEach, describe, expect, test } from "vitest";
 import { PREFIX, runLvsd } from "./lab-console.ts";
-import { noEbpf } from "./ldirectord-stage.ts";
+import { noEbpf } from "./planes.ts";
 
 const root = process.getuid!() === 0;
 const cannot = root ? noEbpf() : "";

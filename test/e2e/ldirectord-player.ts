@@ -2,14 +2,17 @@
  * Plays scenarios of ldirectord (`test/golden/ldirectord/*.events`) on a stage: after every step the table must become what is expected,
  * and stay it.
  */
+
+import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect } from "vitest";
+import { isDeepStrictEqual } from "node:util";
 import type { LdirectordStage, Outcome } from "./ldirectord-stage.ts";
+import { slowness } from "./planes.ts";
 
 /** Where scenarios and their configurations are. */
-export const folder = join(import.meta.dirname, "../golden/ldirectord");
+export const folder = join(process.cwd(), "test/golden/ldirectord");
 
 interface Expected {
   readonly table?: readonly string[];
@@ -47,8 +50,14 @@ export interface Scenario {
 }
 
 /** Time for a step to come true, and time for which it must stay so: more than a round of checks. */
-const PATIENCE_MS = 40_000;
+const PATIENCE_MS = 40_000 * slowness;
 const STAY_MS = 1200;
+
+/** @throws with both, when they are not equal */
+function same(got: unknown, wanted: unknown, what: string): void {
+  const show = (value: unknown): string => JSON.stringify(value, null, 1);
+  assert(isDeepStrictEqual(got, wanted), `${what}\ngot ${show(got)}\nwanted ${show(wanted)}`);
+}
 
 const COMMANDS = ["start", "stop", "restart", "try-restart", "reload", "force-reload", "status"];
 
@@ -92,7 +101,7 @@ export class Player {
     await this.stage.order({ do: "requests" });
     const outcome = await this.#do(step);
     if (outcome !== undefined && wanted.result !== undefined) {
-      expect(outcome.rc, `${what}: ${outcome.err}`).toBe(wanted.result.rc);
+      assert.equal(outcome.rc, wanted.result.rc, `${what}: ${outcome.err}`);
     }
     if (wanted.table !== undefined) await this.#settled(wanted.table, what);
     for (const [file, lines] of Object.entries(wanted.cat ?? {})) {
@@ -102,7 +111,7 @@ export class Player {
     const asked = (await this.stage.order({ do: "requests" })) as Record<string, string[]>;
     if (wanted.requests !== undefined) {
       const distinct = Object.entries(asked).map(([name, list]) => [name, [...new Set(list)].sort()]);
-      expect(Object.fromEntries(distinct), what).toEqual(wanted.requests);
+      same(Object.fromEntries(distinct), wanted.requests, what);
     }
     if (wanted.mail !== undefined) {
       const subjects = (letters: readonly string[]) =>
@@ -110,7 +119,7 @@ export class Player {
       const mails = Object.entries(asked).flatMap(([name, list]) =>
         this.scenario.endpoints[name]!.kind === "smtp" ? list : [],
       );
-      expect(subjects(mails), what).toEqual(subjects(wanted.mail));
+      same(subjects(mails), subjects(wanted.mail), what);
     }
   }
 
@@ -128,7 +137,7 @@ export class Player {
     const until = Date.now() + PATIENCE_MS;
     const goal = JSON.stringify(wanted);
     while (JSON.stringify(await ask()) !== goal && Date.now() < until) await sleep(200);
-    expect(await ask(), `${what}\n${this.stage.read("log")}`).toEqual(wanted);
+    same(await ask(), wanted, `${what}\n${this.stage.read("log")}`);
   }
 
   /** The table becomes what is wanted, and stays it. The original takes several attempts at it. */
@@ -144,7 +153,7 @@ export class Player {
       }
       if (stays) return;
       if (this.stage.flickers && Date.now() < until) continue;
-      expect(await this.stage.table(), `${what}, a little later\n${this.stage.read("log")}`).toEqual(wanted);
+      same(await this.stage.table(), wanted, `${what}, a little later\n${this.stage.read("log")}`);
     }
   }
 

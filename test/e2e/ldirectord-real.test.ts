@@ -5,7 +5,8 @@ import { existsSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, test } from "vitest";
 import { Player } from "./ldirectord-player.ts";
-import { LdirectordStage, noEbpf, type Outcome } from "./ldirectord-stage.ts";
+import { LdirectordStage, type Outcome } from "./ldirectord-stage.ts";
+import { noEbpf } from "./planes.ts";
 
 const ORIGINAL = "/usr/sbin/ldirectord";
 /** The path by which the original calls it. */

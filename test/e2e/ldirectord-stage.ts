@@ -1,5 +1,5 @@
 /**
- * A stage for scenarios of ldirectord: a network namespace with little servers, our ldirectord on the engine plane, and the table as
+ * A stage for scenarios of ldirectord: a network namespace with little servers, our ldirectord on a data plane, and the table as
  * the scenarios write it.
  */
 import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from "node:child_process";
@@ -17,9 +17,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseAddress } from "../../src/wire/address.ts";
+import { type PlaneName, slowness } from "./planes.ts";
 
 const bin = join(process.cwd(), "dist/bin");
-const ENDPOINTS = join(import.meta.dirname, "scenario-endpoints.mjs");
+const ENDPOINTS = join(process.cwd(), "test/e2e/scenario-endpoints.mjs");
 
 /** What a command came to. */
 export interface Outcome {
@@ -52,19 +53,6 @@ interface Listing {
   }[];
 }
 
-/** Why the eBPF plane cannot be used on this machine; "" when it can. */
-export function noEbpf(): string {
-  const env = { ...process.env, NODE_EXTRA_CA_CERTS: "" };
-  const text = execFileSync(join(bin, "lvsd"), ["planes", "--json"], { encoding: "utf8", env });
-  const planes = JSON.parse(text) as {
-    readonly name: string;
-    readonly works: boolean;
-    readonly details: string[];
-  }[];
-  const ebpf = planes.find(({ name }) => name === "ebpf");
-  return ebpf?.works ? "" : `the eBPF plane does not work here: ${ebpf?.details.join("; ")}`;
-}
-
 let serial = 0;
 
 export class LdirectordStage {
@@ -77,7 +65,7 @@ export class LdirectordStage {
   #answers: AsyncIterator<string> | undefined;
 
   /** On a data plane. */
-  constructor(plane: "engine" | "ebpf" = "engine") {
+  constructor(plane: PlaneName = "engine") {
     chmodSync(this.folder, 0o755);
     this.#env = {
       ...process.env,
@@ -97,7 +85,7 @@ export class LdirectordStage {
   run(...command: string[]): Promise<Outcome> {
     return new Promise((resolve) => {
       const words = ["netns", "exec", this.netns, ...command];
-      const options = { env: this.#env, cwd: this.folder, timeout: 60_000 };
+      const options = { env: this.#env, cwd: this.folder, timeout: 60_000 * slowness };
       execFile("ip", words, options, (error, out, err) =>
         resolve({ rc: error === null ? 0 : Number(error.code ?? 128), out, err }),
       );

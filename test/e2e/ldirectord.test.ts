@@ -6,14 +6,15 @@ import { readdirSync } from "node:fs";
 import { basename } from "node:path";
 import { describe, test } from "vitest";
 import { folder, Player } from "./ldirectord-player.ts";
-import { LdirectordStage, noEbpf } from "./ldirectord-stage.ts";
+import { LdirectordStage } from "./ldirectord-stage.ts";
+import { noEbpf } from "./planes.ts";
 
 const root = process.getuid!() === 0;
 const cannot = root ? noEbpf() : "";
 if (cannot) console.log(`ldirectord on the eBPF plane is left out: ${cannot}`);
 
 /** Scenarios that are played on the eBPF plane too. */
-const TWICE = ["g2-quiescent"];
+const TWICE = ["g1-web-pair", "g2-quiescent"];
 
 describe.skipIf(!root)("scenarios of the original", () => {
   const files = readdirSync(folder).filter((name) => name.endsWith(".events"));

@@ -2,9 +2,10 @@
  * The BPF programs against the model: random rules, random packets, the same clock. Verdicts, bytes, next hops, counts, counters and
  * connections must be the same.
  */
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+
 import { existsSync } from "node:fs";
-import type { DestinationSpec, ForwardingMethod } from "../../src/core/destination.ts";
+import { afterEach, describe, expect, test } from "vitest";
+import type { ForwardingMethod } from "../../src/core/destination.ts";
 import type { ServiceId } from "../../src/core/service.ts";
 import { serviceSpec } from "../../src/core/table.ts";
 import { destination } from "../../src/testkit/director-bed.ts";
@@ -41,7 +42,12 @@ const service = (world: World, protocol: "tcp" | "udp" | "sctp", port: number): 
 });
 
 /** Shows `count` packets; every difference is told with the packets' notation. */
-function play(twins: Twins, traffic: Traffic, count: number, change: (step: number) => void = () => {}): void {
+function play(
+  twins: Twins,
+  traffic: Traffic,
+  count: number,
+  change: (step: number) => void = () => {},
+): void {
   for (let step = 0; step < count; step++) {
     change(step);
     const shown = traffic.next();
@@ -55,36 +61,43 @@ function play(twins: Twins, traffic: Traffic, count: number, change: (step: numb
 const SCHEDULERS = ["rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf"];
 
 describe.runIf(root)("the programs do what the model does", () => {
-  let twins: Twins;
-  beforeEach(() => {
-    twins = new Twins(OWN);
+  let twins: Twins | undefined;
+  afterEach(() => {
+    twins?.close();
+    twins = undefined;
   });
-  afterEach(() => twins.close());
 
   for (const [world, name] of [
     [WORLD4, "IPv4"],
     [WORLD6, "IPv6"],
   ] as const) {
     for (const method of ["nat", "dr", "tun"] as ForwardingMethod[]) {
-      test(`${name}, ${method}, every scheduler`, () => {
-        for (const [i, protocol] of (["tcp", "udp", "sctp"] as const).entries()) {
-          for (const [j, port] of [80, 443].entries()) {
-            const id = service(world, protocol, port);
-            twins.addService(serviceSpec(id, { scheduler: SCHEDULERS[(2 * i + j) % SCHEDULERS.length] }));
-            for (const [k, address] of world.servers.entries())
-              twins.addDestination(id, destination(address, { method, port: j === 0 ? 80 : 8080, weight: k + 1 }));
-          }
-        }
-        const traffic = new Traffic(world, seeded(7));
-        play(twins, traffic, 1500, (step) => {
-          if (step % 200 !== 199) return;
-          const scheduler = traffic.pick(SCHEDULERS);
-          const protocol = traffic.pick(["tcp", "udp", "sctp"] as const);
-          twins.editService(serviceSpec(service(world, protocol, 80), { scheduler }));
-        });
-      });
+      for (const xdp of [false, true]) {
+        test(`${name}, ${method}, every scheduler${xdp ? ", XDP first" : ""}`, () => {
+          twins = new Twins(OWN, xdp);
+          run(twins, world, method);
+          if (method !== "tun") expect(twins.fronted > 100).toBe(xdp);
+        }, 120_000);
+      }
     }
   }
 });
 
-void (0 as unknown as DestinationSpec);
+/** Services of three protocols, two ports each, every scheduler in turn. */
+function run(twins: Twins, world: World, method: ForwardingMethod): void {
+  for (const [i, protocol] of (["tcp", "udp", "sctp"] as const).entries()) {
+    for (const [j, port] of [80, 443].entries()) {
+      const id = service(world, protocol, port);
+      twins.addService(serviceSpec(id, { scheduler: SCHEDULERS[(2 * i + j) % SCHEDULERS.length] }));
+      for (const [k, address] of world.servers.entries())
+        twins.addDestination(id, destination(address, { method, port: j === 0 ? 80 : 8080, weight: k + 1 }));
+    }
+  }
+  const traffic = new Traffic(world, seeded(7));
+  play(twins, traffic, 1500, (step) => {
+    if (step % 200 !== 199) return;
+    const scheduler = traffic.pick(SCHEDULERS);
+    const protocol = traffic.pick(["tcp", "udp", "sctp"] as const);
+    twins.editService(serviceSpec(service(world, protocol, 80), { scheduler }));
+  });
+}

@@ -77,7 +77,9 @@ export class Traffic {
    */
   #portFor(port: number): number {
     const base = this.pick(this.#world.clientPorts);
-    return base < 1024 && port === this.#world.servicePorts[0] ? base : 30000 + (base % 1000) + 1000 * this.#world.servicePorts.indexOf(port);
+    return base < 1024 && port === this.#world.servicePorts[0]
+      ? base
+      : 30000 + (base % 1000) + 1000 * this.#world.servicePorts.indexOf(port);
   }
   #anyClientPort(): number {
     return this.#portFor(this.pick(this.#world.servicePorts));
@@ -89,16 +91,15 @@ export class Traffic {
     const body = this.#body();
     const port = this.pick(w.servicePorts);
     const from = this.#end(this.pick(w.clients), this.#portFor(port));
-    return this.#shown(
-      this.#note(this.#kindOf(body), from, this.#end(w.vip, port), body),
-      "in",
-    );
+    return this.#shown(this.#note(this.#kindOf(body), from, this.#end(w.vip, port), body), "in");
   }
 
   /** A packet from a server, or from the VIP as DR servers answer, to a client. */
   reply(): Shown {
     const w = this.#world;
-    const body = this.#body().replace("ttl=1 ", "ttl=64 ").replace(/len=1[345]\d\d/, "len=1200");
+    const body = this.#body()
+      .replace("ttl=1 ", "ttl=64 ")
+      .replace(/len=1[345]\d\d/, "len=1200");
     const direct = this.chance(4);
     const from = direct
       ? this.#end(w.vip, this.pick(w.servicePorts))
@@ -113,7 +114,19 @@ export class Traffic {
     const about = this.pick(["tcp", "udp", "sctp"]);
     const more = about === "tcp" ? "A seq=5 len=20" : about === "sctp" ? "DATA tag=7" : "len=20";
     const client = this.#end(this.pick(w.clients), this.#anyClientPort());
-    const what = this.pick([w.family === 4 ? "unreach-host" : "unreach-addr", "unreach-port", w.family === 4 ? "frag-needed mtu=1400" : "too-big mtu=1400"]);
+    const what = this.pick([
+      w.family === 4 ? "unreach-host" : "unreach-addr",
+      "unreach-port",
+      w.family === 4 ? "frag-needed mtu=1400" : "too-big mtu=1400",
+    ]);
+    if (w.family === 4 && this.chance(3)) {
+      const outer = this.pick(["ipip 10.2.0.1 > *", "gre 10.2.0.1 > *", "gue 10.2.0.1:40000 > *:6080"]);
+      const inner = `${about} ${client} > ${this.#end(w.vip, this.pick(w.servicePorts))} ${this.chance(2) ? "df" : ""} ${more}`;
+      const mtu = this.pick([400, 1000, 1400]);
+      const kind = this.pick([`frag-needed mtu=${mtu}`, "unreach-host", "time-exceeded"]);
+      const note = `icmp 192.0.2.9 > 10.2.0.1 ${kind} ttl=60 [ ${outer.replace("*", this.pick(w.servers))} df ttl=9 [ ${inner} ] ]`;
+      return this.#shown(note, "in");
+    }
     if (this.chance(2)) {
       const server = this.pick(w.servers);
       const note = `icmp ${server} > ${this.#client(client)} ${what} ttl=64 [ ${about} ${client} > ${this.#end(server, this.pick(w.serverPorts))} ${more} ]`;

@@ -16,6 +16,8 @@ import {
   CONN_FLAG,
   DEST,
   DEST_FLAG,
+  DEST_STATS,
+  HOP,
   LOAD,
   PHASE,
   PROGRAMS,
@@ -40,6 +42,10 @@ import { formatAddress } from "../../src/wire/address.ts";
 import * as ipv4 from "../../src/wire/ipv4.ts";
 
 const ETHERNET = 14;
+/** Index of the loopback interface. */
+const LO = 1;
+const XDP = { drop: 1, pass: 2 } as const;
+const SENT_BY_XDP = "send by XDP";
 /** The packet path of the model counts in ticks of this length. */
 export const TICK_MS = 100;
 
@@ -57,8 +63,10 @@ class LoadedMaps extends Maps {
     this.#object = object;
   }
   override map(name: MapName): BpfMap {
-    let map = this.#maps.get(name);
-    if (!map) this.#maps.set(name, (map = new BpfMap(this.#object.map(name))));
+    const known = this.#maps.get(name);
+    if (known) return known;
+    const map = new BpfMap(this.#object.map(name));
+    this.#maps.set(name, map);
     return map;
   }
   override array(name: MapName): ArrayMemory {
@@ -93,12 +101,16 @@ export class Twins {
   reason = 0;
   readonly #mirror: Mirror;
   readonly #run: TestRun;
+  readonly #front: TestRun | undefined;
+  /** Packets that XDP finished. */
+  fronted = 0;
   readonly #sweep: number;
   readonly #packet = new Packet();
   #services = 0;
   #destinations = 0;
 
-  constructor(own: readonly string[]) {
+  /** @param xdp the XDP program sees every packet first, as on an interface that has both */
+  constructor(own: readonly string[], xdp = false) {
     this.host = new RecordingHost(own);
     this.model = new Director({ host: this.host, random: seeded(1), now: this.now });
     this.rules = new Rules(this.host);
@@ -119,6 +131,8 @@ export class Twins {
     );
     this.#run = new TestRun(object.program(PROGRAMS.ingress));
     this.#sweep = object.program(PROGRAMS.sweep);
+    this.#front = xdp ? new TestRun(object.program(PROGRAMS.xdp), "xdp") : undefined;
+    if (xdp) this.maps.map("outlets").updateIndex(LO, wordBytes(LO));
     const config = this.maps.array("config").view;
     config.setUint32(CONFIG.at.test, TEST.clock | TEST.output, true);
     config.setUint32(CONFIG.at.slots, 4096, true);
@@ -211,8 +225,10 @@ export class Twins {
   // --- time -------------------------------------------------------------------------------------------------------------
 
   /** Lets time pass; both end what is due. */
-  wait(ms: number): void {
+  wait(ms: number, atOnce = false): void {
+    if (atOnce) this.now += ms - TICK_MS;
     // Tick by tick, so that both end things in the same order.
+    if (atOnce) ms = TICK_MS;
     for (const end = this.now + ms; this.now < end; ) {
       this.now += TICK_MS;
       this.#separate();
@@ -265,7 +281,9 @@ export class Twins {
     this.wait(TICK_MS);
     const model = this.#showModel(ip, way, mark);
     const programs = this.#showPrograms(ip, mark, model.verdict.startsWith("local"));
-    if (model.verdict !== programs.verdict) return `model: ${tell(model)}, programs: ${tell(programs)}`;
+    const sentAnyway = programs.verdict === SENT_BY_XDP && model.verdict.startsWith("send ");
+    if (model.verdict !== programs.verdict && !sentAnyway)
+      return `model: ${tell(model)}, programs: ${tell(programs)}`;
     if (model.bytes && programs.bytes && Buffer.compare(model.bytes, programs.bytes) !== 0)
       return `bytes\n  model    ${tell(model)}\n  programs ${tell(programs)}\n  ${hex(model)}\n  ${hex(programs)}`;
     return undefined;
@@ -281,6 +299,12 @@ export class Twins {
     return { verdict: `send ${sent[0].via}`, bytes: sent[0].bytes };
   }
 
+  /** Shows a packet to the programs alone; `VERDICT`. */
+  showPrograms(ip: Uint8Array): number {
+    this.#showPrograms(ip, 0, false);
+    return this.maps.array("trace").view.getUint32(TRACE.at.verdict, true) || VERDICT.accept;
+  }
+
   #showPrograms(ip: Uint8Array, mark: number, stackForwards: boolean): Fate {
     const { input } = this.#run;
     const v6 = ip[0] >> 4 === 6;
@@ -290,6 +314,10 @@ export class Twins {
     input.set(ip, ETHERNET);
     const trace = this.maps.array("trace");
     trace.view.setUint32(TRACE.at.verdict, VERDICT.none, true);
+    if (this.#front && mark === 0) {
+      const fate = this.#showXdp(this.#front, input, ETHERNET + ip.length);
+      if (fate) return fate;
+    }
     this.#run.run(ETHERNET + ip.length, { mark });
     const bytes = this.#run.output.slice(ETHERNET, this.#run.outputLength);
     const verdict = trace.view.getUint32(TRACE.at.verdict, true);
@@ -308,6 +336,35 @@ export class Twins {
     // Replies are forwarded by the stack, in the model: it takes a hop off them.
     if (stackForwards) return { verdict: "local", bytes: addHop(bytes) };
     return { verdict: `send ${hop}`, bytes };
+  }
+
+  /** The fate of a packet that XDP finishes; undefined when it passes it on. */
+  #showXdp(front: TestRun, frame: Uint8Array, length: number): Fate | undefined {
+    for (const [server, id] of this.rules.destinations())
+      if (!this.host.route(server.family, server.words, 0)!.local) this.#knowHop(id);
+    front.input.set(frame.subarray(0, length));
+    const action = front.run(length);
+    if (action === XDP.pass) {
+      const untouched = Buffer.compare(front.output.subarray(0, length), frame.subarray(0, length)) === 0;
+      return untouched ? undefined : { verdict: "changed, then passed on", bytes: undefined };
+    }
+    this.fronted++;
+    if (action === XDP.drop) return { verdict: "drop", bytes: undefined };
+    return { verdict: SENT_BY_XDP, bytes: front.output.slice(ETHERNET, front.outputLength) };
+  }
+
+  /** TC found the way to this destination a moment ago. */
+  #knowHop(id: number): void {
+    const stats = this.maps.map("dest_stats");
+    const value = stats.lookupIndex(id)!.slice();
+    const v = new DataView(value.buffer);
+    for (let at = 0; at < value.length; at += DEST_STATS.size) {
+      v.setBigUint64(at + DEST_STATS.at.hop_until, BigInt(this.now + 1000) * 1_000_000n, true);
+      v.setUint32(at + DEST_STATS.at.hop_ifindex, LO, true);
+      v.setUint32(at + DEST_STATS.at.hop_kind, HOP.neighbour, true);
+      v.setUint32(at + DEST_STATS.at.hop_mtu, this.host.mtu, true);
+    }
+    stats.updateIndex(id, value);
   }
 
   // --- tables -----------------------------------------------------------------------------------------------------------
@@ -442,6 +499,12 @@ export class Twins {
       .array("service_state")
       .view.getInt32(id * SERVICE_STATE.size + SERVICE_STATE.at.position, true);
   }
+}
+
+function wordBytes(n: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, n, true);
+  return bytes;
 }
 
 const hex = (fate: Fate): string => Buffer.from(fate.bytes ?? []).toString("hex");

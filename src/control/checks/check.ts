@@ -41,10 +41,12 @@ export interface UrlSpec {
   /** MD5 of the body, 32 lower-case hex digits. */
   readonly digest?: string;
   readonly pattern?: PatternSpec;
-  /** Bytes of the body in which the pattern is looked for: [least, most, stride] as keepalived's regex_min_offset and so on. */
+  /** Where in the body a match of the pattern may start, in bytes (regex_min_offset, regex_max_offset); a `max` of 0: anywhere. */
   readonly patternOffset?: { readonly min: number; readonly max: number };
   /** Host header. @default `address:port` of the connection */
   readonly virtualhost?: string;
+  /** Name for SNI. @default the check's */
+  readonly sni?: string;
   /** Tell a Content-Length that is not the length of the body (log only, as keepalived does). */
   readonly reportLength?: boolean;
 }

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { type Answer, decode, encode } from "dns-packet";
 import { describe, expect, it } from "vitest";
 import { tcpServer, udpServer } from "../../testkit/checked-server.ts";
@@ -66,6 +67,38 @@ describe("a DNS check", () => {
     expect(
       await check((q) => answer(q, [ptr]), { type: "PTR", pattern: { source: "^host\\.", flags: "" } }),
     ).toMatchObject({ ok: true });
+  });
+
+  it("does not take an alias on the way for the answer", async () => {
+    const alias: Answer = { type: "CNAME", name: "www.example.org", data: "node.example.net" };
+    expect(
+      await check((q) => answer(q, [alias, ...ANSWERS]), { pattern: { source: "node", flags: "" } }),
+    ).toMatchObject({ ok: false, reason: "pattern" });
+  });
+
+  it("asks again over TCP when the answer did not fit into a datagram and is looked at", async () => {
+    const short = await udpServer((q) => {
+      const reply = answer(q, []);
+      reply[2]! |= 0x02;
+      return reply;
+    });
+    const serve = (socket: Socket): void => {
+      socket.once("data", (query) => {
+        const reply = answer(query.subarray(2));
+        socket.write(Buffer.concat([Buffer.from([reply.length >> 8, reply.length & 255]), reply]));
+      });
+    };
+    const whole = await tcpServer(serve, { port: short.port });
+    const target = { family: 4, address: "127.0.0.1", port: whole.port } as const;
+    const common = { kind: "dns", target, timeoutMs: 5000, name: "x.org", type: "A" } as const;
+    const ask = (more: object): Promise<Verdict> =>
+      createChecker({ ...common, ...more }).check(new AbortController().signal);
+    expect(await ask({ pattern: { source: "2\\.11$", flags: "" } })).toMatchObject({ ok: true });
+    expect(whole.accepted).toBe(1);
+    expect(await ask({})).toMatchObject({ ok: true });
+    expect(whole.accepted).toBe(1);
+    await short.close();
+    await whole.close();
   });
 
   it("overlooks answers to other questions, and echoes of its own", async () => {

@@ -13,6 +13,8 @@ import { openDatagram, question } from "./question.ts";
 type DnsSpec = CheckSpec & { readonly kind: "dns" };
 
 const HEADER_LEN = 12;
+/** The bit TC in the third byte. */
+const TRUNCATED = 0x02;
 /** Names of rcodes (RFC 1035 §4.1.1). */
 const RCODES = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"];
 
@@ -33,18 +35,21 @@ export class DnsChecker implements Checker {
     return attempt(timeoutMs, signal, async (run) => {
       const id = this.#randomId();
       const query = this.#query(id);
-      if (transport === "tcp") {
+      const overTcp = async (): Promise<Outcome> => {
         const dialogue = await Dialogue.open(run, target);
         const length = Buffer.alloc(2);
         length.writeUInt16BE(query.length);
         dialogue.say(Buffer.concat([length, query]).toString("latin1"));
         const size = (await dialogue.bytes(2, "waiting for the answer")).readUInt16BE();
         return this.#judge(await dialogue.bytes(size, "reading the answer"), id);
-      }
+      };
+      if (transport === "tcp") return overTcp();
       run.phase = "waiting for the answer";
       const socket = openDatagram(run, "udp", target);
       const answer = await question(socket, query, (bytes) => (isAnswer(bytes, id) ? bytes : undefined));
-      return this.#judge(answer, id);
+      // The record that is looked for may be among those that did not fit (RFC 7766 §5).
+      const truncated = (answer[2]! & TRUNCATED) !== 0;
+      return this.#pattern && truncated ? overTcp() : this.#judge(answer, id);
     });
   }
 
@@ -67,7 +72,10 @@ export class DnsChecker implements Checker {
     if (rcode !== 0) throw new CheckFailure("answer", `answered ${RCODES[rcode] ?? `rcode ${rcode}`}`);
     const pattern = this.#pattern;
     if (!pattern) return { ok: true, detail: "answered NOERROR" };
-    const texts = answersOf(bytes).map(dataText);
+    // An alias on the way (CNAME) is no answer to the question.
+    const texts = answersOf(bytes)
+      .filter(({ type }) => type === this.#spec.type)
+      .map(dataText);
     const matching = texts.find((text) => pattern.accepts(text));
     if (matching !== undefined) return { ok: true, detail: `answered ${matching}` };
     const got = texts.length === 0 ? "no record" : texts.slice(0, 3).join(", ");

@@ -6,6 +6,8 @@ import { createHash, type Hash } from "node:crypto";
 
 /** Most bytes of header; an answer with more has none. */
 const HEADER_LIMIT = 65536;
+/** Most provisional answers before the one that counts. */
+const PROVISIONAL_LIMIT = 20;
 /** Most bytes of body that are kept for a pattern; what comes after is not matched. */
 const BODY_LIMIT = 8 << 20;
 
@@ -40,6 +42,8 @@ export class HttpResponse {
   readonly #options: ReadingOptions;
   readonly #hash: Hash | undefined;
   #received = 0;
+  /** Provisional answers so far. */
+  #provisional = 0;
   #header = "";
   #inBody = false;
   #chunked = false;
@@ -114,6 +118,15 @@ export class HttpResponse {
       this.#header += "\n";
       this.#readStatus();
       this.#header = header;
+    }
+    const provisional = this.status !== undefined && this.status < 200 && this.status !== 101;
+    if (provisional && ++this.#provisional <= PROVISIONAL_LIMIT) {
+      // Provisional (100 Continue, 103 Early Hints): the answer is still to come; its status counts when none does.
+      this.statusLine = undefined;
+      this.headerLength = undefined;
+      this.#header = "";
+      if (rest !== "") this.feed(Buffer.from(rest, "latin1"));
+      return;
     }
     this.#inBody = true;
     const { decode, head } = this.#options;

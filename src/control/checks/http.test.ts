@@ -178,6 +178,28 @@ describe("the judgement", () => {
     expect(await ask("xyz", { negated: true })).toMatchObject({ ok: true });
     expect(await ask("abc", {}, { patternOffset: { min: 1, max: 20 } })).toMatchObject({ ok: false });
     expect(await ask("def", {}, { patternOffset: { min: 4, max: 0 } })).toMatchObject({ ok: true });
+    // The offsets bound the start of the match, not its end (keepalived.conf(5)).
+    expect(await ask("abc", {}, { patternOffset: { min: 0, max: 1 } })).toMatchObject({ ok: true });
+    expect(await ask("def", {}, { patternOffset: { min: 0, max: 2 } })).toMatchObject({ ok: false });
+  });
+
+  it("is not held up by a pattern that begins with .* and a long line without a match", async () => {
+    const { port } = await raw(`HTTP/1.0 200 OK\r\n\r\n${"x".repeat(1 << 20)}`);
+    const patterns = ["[^\\n]*healthy[^\\n]*", "[\\s\\S]*?healthy"];
+    const urls = patterns.map((source) => url({ pattern: { source, flags: "" } }));
+    for (const one of urls) expect(await check(spec(port, [one]))).toMatchObject({ reason: "pattern" });
+  });
+
+  it("does not skip provisional answers without end", async () => {
+    const { port } = await raw("HTTP/1.1 100 Continue\r\n\r\n".repeat(10_000));
+    expect(await check(spec(port))).toMatchObject({ ok: false, detail: "status 100, wanted 200..299" });
+  });
+
+  it.each([true, false])("skips provisional answers (decoding: %s)", async (decodeBody) => {
+    const answers = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n";
+    const { port } = await raw(`${answers}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok`);
+    const one = url({ statusCodes: [[200, 200]], digest: md5("ok") });
+    expect(await check(spec(port, [one], { decodeBody }))).toMatchObject({ ok: true, detail: "status 200" });
   });
 
   it("refuses what is not HTTP, and remarks on a wrong Content-Length without counting it", async () => {

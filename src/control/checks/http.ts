@@ -77,7 +77,7 @@ export class HttpChecker implements Checker {
       tls: spec.tls,
       path: url.path,
       host: url.virtualhost ?? hostPort(spec.target),
-      sni: spec.sni,
+      sni: url.sni ?? spec.sni,
     };
     for (let redirects = 0; ; redirects++) {
       const response = await exchange(
@@ -122,13 +122,12 @@ export class HttpChecker implements Checker {
         throw new CheckFailure("digest", `digest of ${url.path} is ${digest}, wanted ${url.digest}`);
     }
     if (pattern) {
-      const { min = 0, max } = url.patternOffset ?? {};
-      const body = response.body;
-      const part = url.patternOffset
-        ? body.slice(min, max === undefined || max <= 0 ? undefined : max)
-        : body;
-      if (!pattern.accepts(part))
-        throw new CheckFailure("pattern", `the body of ${url.path} ${pattern.complaint}`);
+      const { body } = response;
+      const { patternOffset: at } = url;
+      const good = at
+        ? pattern.acceptsWithin(body, at.min, at.max > 0 ? at.max : Number.POSITIVE_INFINITY)
+        : pattern.accepts(body);
+      if (!good) throw new CheckFailure("pattern", `the body of ${url.path} ${pattern.complaint}`);
     }
     const { contentLength, bodyLength } = response;
     const remark =

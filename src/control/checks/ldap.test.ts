@@ -48,6 +48,17 @@ async function check(
 }
 
 describe("an LDAP check", () => {
+  it("does not listen to entries without end, and knows a referral", async () => {
+    expect((await check(result(0x61, 0), [entry("a"), entry("b")])).verdict).toMatchObject({
+      ok: false,
+      detail: "the search found several entries, wanted one",
+    });
+    expect((await check(result(0x61, 0), [result(0x65, 10)])).verdict).toMatchObject({
+      ok: false,
+      detail: "search answered referral",
+    });
+  });
+
   it("binds, searches the base, and wants one entry", async () => {
     const { verdict, asked } = await check(result(0x61, 0), [entry("dc=x"), DONE]);
     expect(verdict).toMatchObject({ ok: true, detail: "found dc=x" });

@@ -73,9 +73,10 @@ export class LdapChecker implements Checker {
       const names: string[] = [];
       for (;;) {
         const answer = await message(server, 2, "waiting for the search");
-        if (answer.tag === TAG.searchEntry)
+        if (answer.tag === TAG.searchEntry) {
           names.push(elements(answer.value)?.[0]?.value.toString("utf8") ?? "");
-        else if (answer.tag === TAG.searchDone) {
+          if (names.length > 1) break; // enough to know; more may come without end
+        } else if (answer.tag === TAG.searchDone) {
           succeed(answer, "answer", "search");
           break;
         }
@@ -139,6 +140,7 @@ const RESULTS: Readonly<Record<number, string>> = {
   3: "timeLimitExceeded",
   4: "sizeLimitExceeded",
   8: "strongerAuthRequired",
+  10: "referral",
   13: "confidentialityRequired",
   32: "noSuchObject",
   34: "invalidDNSyntax",

@@ -65,6 +65,7 @@ describe("translatePattern()", () => {
     expect(matches("a b", "ab", { extended: true })).toBe(true);
     expect(matches("b", "ab", { anchored: true })).toBe(false);
     expect(matches("b$", "b\n", { dollarEndOnly: true })).toBe(false);
+    expect(matches("^a{,2}$", "aa", { perl: true })).toBe(true);
   });
 
   it.each([
@@ -78,12 +79,34 @@ describe("translatePattern()", () => {
     ["[a", "not closed"],
     ["*a", "nothing that it could repeat"],
     ["a\\", "backslash"],
-    ["a(?i)b", "(?i) at its start"],
+    ["(?i:(a)\\1)", "(?i) at the start"],
+    ["a{2}{3}", "{3} follows nothing"],
+    ["\\b{wb}", "\\b{"],
+    ["\\N{U+41}", "\\N{"],
+    ["\\x{1F600}", "one byte"],
+    ["\\k<x>", "group x"],
     ["(a)++", "capture"],
   ])("refuses %s by name", (source, reason) => {
     const result = translatePattern(source);
     expect(result.ok).toBe(false);
     if (!result.ok) expect(result.reason).toContain(reason);
+  });
+
+  it.each([
+    ["(?i:ab[c-d])e", "xABDe", true],
+    ["(?i:ab[c-d])e", "ABDE", false],
+    ["(?i:[^a])", "A", false],
+    ["(?i)ab(?-i:c)", "ABc", true],
+    ["(?i)ab(?-i:c)", "ABC", false],
+    ["x((?i)y)z", "xYz", true],
+    ["x((?i)y)z", "xyZ", false],
+    ["a(?i)b|c", "C", true],
+    ["a(?s:.)b.", "a\nb\n", false],
+    ["a(?s:.)b.", "a\nbc", true],
+    ["\\xA$", "a\n", true],
+    ["\\xAg", "\ng", true],
+  ])("%s on %j (flags for a part, short escapes): %s, as Perl has it", (source, text, expected) => {
+    expect(matches(source, text)).toBe(expected);
   });
 
   it("never throws, and what it gives can be used", () => {

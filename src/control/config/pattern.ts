@@ -2,7 +2,7 @@
  * Regular expressions of configuration files (PCRE in keepalived.conf, Perl in ldirectord.cf) as JavaScript.
  *
  * Most of both languages is the same. What differs is rewritten: `\A \z \Z`, `$` before a last newline, POSIX classes, `\h \R \K`
- * and so on, inline flags at the start, extended syntax, possessive quantifiers and atomic groups (by a look-ahead and a back
+ * and so on, inline flags, extended syntax, possessive quantifiers and atomic groups (by a look-ahead and a back
  * reference). What has no counterpart is refused by name: a pattern never means something else than it says.
  * @module
  */
@@ -23,6 +23,8 @@ export interface PatternOptions {
   readonly anchored?: boolean;
   /** `$` only at the very end, not before a last newline. */
   readonly dollarEndOnly?: boolean;
+  /** Perl's language where it is another than PCRE's: `{,N}` is a repetition (Perl 5.34). */
+  readonly perl?: boolean;
 }
 
 const POSIX: Readonly<Record<string, string>> = {
@@ -103,6 +105,7 @@ class Translation {
   readonly #source: string;
   readonly #flags: Flags;
   readonly #dollarEndOnly: boolean;
+  readonly #perl: boolean;
   #at = 0;
   #out = "";
   /** Index in the output where the last atom starts, for quantifiers that must wrap it. */
@@ -111,16 +114,27 @@ class Translation {
   #groups = 0;
   /** Our number of each capturing group of the pattern. */
   readonly #numbers: number[] = [];
-  readonly #open: { atom: number; close: string; x: boolean }[] = [];
+  readonly #names = new Set<string>();
+  readonly #open: { atom: number; close: string; flags: Flags }[] = [];
+  /** The result as a whole ignores case; else letters that do so are written out. */
+  #ignoresCase = false;
 
-  constructor(source: string, flags: Flags, dollarEndOnly: boolean) {
+  constructor(source: string, flags: Flags, { dollarEndOnly = false, perl = false }: PatternOptions) {
     this.#source = source;
     this.#flags = flags;
     this.#dollarEndOnly = dollarEndOnly;
+    this.#perl = perl;
+  }
+
+  /** Whether the result needs the flag i. */
+  get ignoresCase(): boolean {
+    return this.#ignoresCase;
   }
 
   run(): string {
     this.#leadingFlags();
+    // With a part that has another case rule than the rest, no flag can say it.
+    this.#ignoresCase = this.#flags.i && !/\(\?[a-z]*-[a-z]*i/.test(this.#rest());
     while (this.#at < this.#source.length) this.#step();
     if (this.#open.length > 0) this.#refuse("a group is not closed");
     return this.#out;
@@ -157,6 +171,13 @@ class Translation {
     this.#at += length;
   }
 
+  /** Adds one character that stands for itself; both its cases when only this part ignores case. */
+  #literal(c: string, length: number): undefined {
+    const other = /[a-z]/.test(c) ? c.toUpperCase() : c.toLowerCase();
+    const both = this.#flags.i && !this.#ignoresCase && /^[a-zA-Z]$/.test(c);
+    return this.#add(both ? `[${c}${other}]` : c === "\n" ? "\\n" : c, length);
+  }
+
   /** Adds what no quantifier may follow. */
   #assert(text: string, length: number): undefined {
     this.#add(text, length);
@@ -177,7 +198,7 @@ class Translation {
         if (open === undefined) this.#refuse("a ) closes nothing");
         this.#out += open.close;
         this.#atom = open.atom;
-        this.#flags.x = open.x;
+        Object.assign(this.#flags, open.flags);
         this.#at++;
         return;
       }
@@ -201,7 +222,9 @@ class Translation {
         return this.#quantifier(c);
       case "{": {
         const braces = /^\{(\d+(?:,\d*)?)\}/.exec(this.#rest());
-        if (braces && this.#atom >= 0) return this.#quantifier(braces[0]);
+        if (braces) return this.#quantifier(braces[0]);
+        const upTo = this.#perl && /^\{,(\d+)\}/.exec(this.#rest());
+        if (upTo) return this.#quantifier(upTo[0], `{0,${upTo[1]}}`);
         return this.#add("\\{", 1);
       }
       case "}":
@@ -214,23 +237,24 @@ class Translation {
         else if (this.#flags.x && c === "#") {
           const end = this.#source.indexOf("\n", this.#at);
           this.#at = end < 0 ? this.#source.length : end + 1;
-        } else this.#add(c === "\n" ? "\\n" : c, 1);
+        } else this.#literal(c, 1);
     }
   }
 
-  #quantifier(text: string): undefined {
+  /** `text` as it stands, `ours` as it is written here. */
+  #quantifier(text: string, ours = text): undefined {
     if (this.#atom < 0) this.#refuse(`${text} follows nothing that it could repeat`);
     this.#at += text.length;
     const next = this.#source[this.#at];
     if (next === "+") {
       // Possessive: what an atomic group around it would be.
       this.#at++;
-      const inside = this.#out.slice(this.#atom) + text;
+      const inside = this.#out.slice(this.#atom) + ours;
       this.#wrapAtomic(inside);
       this.#atom = -1;
       return;
     }
-    this.#out += text;
+    this.#out += ours;
     if (next === "?") {
       this.#out += "?";
       this.#at++;
@@ -251,7 +275,7 @@ class Translation {
     const rest = this.#rest();
     const atom = this.#out.length;
     const open = (text: string, length: number, close = ")"): undefined => {
-      this.#open.push({ atom, close, x: this.#flags.x });
+      this.#open.push({ atom, close, flags: { ...this.#flags } });
       this.#out += text;
       this.#atom = -1;
       this.#at += length;
@@ -266,6 +290,7 @@ class Translation {
     const named = /^\(\?(?:P?<([A-Za-z_]\w*)>|'([A-Za-z_]\w*)')/.exec(rest);
     if (named) {
       this.#numbers.push(++this.#groups);
+      this.#names.add(named[1] ?? named[2]);
       return open(`(?<${named[1] ?? named[2]}>`, named[0].length);
     }
     if (rest.startsWith("(?>")) {
@@ -279,16 +304,10 @@ class Translation {
     }
     const scoped = /^\(\?([imsx]*)(?:-([imsx]+))?(:|\))/.exec(rest);
     if (scoped) {
-      const on = scoped[1];
-      const off = scoped[2] ?? "";
-      const x = on.includes("x") || (this.#flags.x && !off.includes("x"));
-      const changed = [...on].some((f) => !this.#flags[f as keyof Flags] && f !== "x");
-      const cleared = [...off].some((f) => this.#flags[f as keyof Flags] && f !== "x");
-      if (changed || cleared)
-        this.#refuse("flags for a part of a pattern are not possible; write (?i) at its start");
       if (scoped[3] === ":") open("(?:", scoped[0].length);
-      else this.#at += scoped[0].length;
-      this.#flags.x = x;
+      else this.#at += scoped[0].length; // until the group around it ends
+      for (const flag of scoped[1]) this.#flags[flag as keyof Flags] = true;
+      for (const flag of scoped[2] ?? "") this.#flags[flag as keyof Flags] = false;
       return;
     }
     const what = /^\(\?\(/.test(rest)
@@ -311,19 +330,24 @@ class Translation {
       const end = this.#source.indexOf("\\E", this.#at);
       const text = this.#source.slice(this.#at + 2, end < 0 ? undefined : end);
       this.#at = end < 0 ? this.#source.length : end + 2;
-      for (const one of text) this.#add(one.replace(/[\\^$.*+?()[\]{}|/]/, "\\$&"), 0);
+      for (const one of text) {
+        if (/[\\^$.*+?()[\]{}|/]/.test(one)) this.#add(`\\${one}`, 0);
+        else this.#literal(one, 0);
+      }
       return;
     }
     if (c === "E") {
       this.#at += 2;
       return;
     }
+    if (/^\\[bBN]\{(?!\d+(,\d*)?\})/.test(rest)) this.#refuse(`${rest.slice(0, 3)} has no counterpart here`);
     if (Object.hasOwn(ESCAPES, c)) {
       return "AzZ".includes(c) ? this.#assert(ESCAPES[c], 2) : this.#add(ESCAPES[c], 2);
     }
     if (c === "b" || c === "B") return this.#assert(`\\${c}`, 2);
-    const hex = /^\\x(?:([0-9a-fA-F]{2})|\{([0-9a-fA-F]{1,4})\})/.exec(rest);
+    const hex = /^\\x(?:([0-9a-fA-F]{1,2})|\{([0-9a-fA-F]{1,4})\})/.exec(rest);
     if (hex) return this.#add(`\\u${(hex[1] ?? hex[2]).padStart(4, "0")}`, hex[0].length);
+    if (c === "x" && rest[2] === "{") this.#refuse("this \\x{...} names no character of one byte");
     if (c === "x") return this.#add("\\x00", 2);
     const octal = /^\\(?:o\{([0-7]+)\}|(0[0-7]{0,2}))/.exec(rest);
     if (octal) {
@@ -331,7 +355,12 @@ class Translation {
       return this.#add(`\\u${code.toString(16).padStart(4, "0")}`, octal[0].length);
     }
     const named = /^\\(?:k(?:<(\w+)>|\{(\w+)\}|'(\w+)')|g\{([A-Za-z_]\w*)\})/.exec(rest);
-    if (named) return this.#add(`\\k<${named[1] ?? named[2] ?? named[3] ?? named[4]}>`, named[0].length);
+    if (named) {
+      const name = named[1] ?? named[2] ?? named[3] ?? named[4];
+      if (!this.#names.has(name)) this.#refuse(`group ${name} is not there yet`);
+      this.#sameCase();
+      return this.#add(`\\k<${name}>`, named[0].length);
+    }
     const back = /^\\(?:g\{?(-?\d+)\}?|([1-9]\d?))/.exec(rest);
     if (back) {
       const given = Number(back[1] ?? back[2]);
@@ -344,6 +373,7 @@ class Translation {
         return this.#add(`\\u${code.toString(16).padStart(4, "0")}`, character[0].length);
       }
       if (ours === undefined) this.#refuse(`group ${given} is not there yet`);
+      this.#sameCase();
       return this.#add(`(?:\\${ours})`, back[0].length);
     }
     if ("KGXCpP".includes(c)) this.#refuse(`\\${c} has no counterpart here`);
@@ -354,6 +384,14 @@ class Translation {
     }
     if (/[A-Za-z]/.test(c)) this.#refuse(`\\${c} has no counterpart here`);
     return this.#add(/[\\^$.*+?()[\]{}|/]/.test(c) ? `\\${c}` : c, 2);
+  }
+
+  /** A back reference cannot be written out in both cases. */
+  #sameCase(): undefined {
+    if (this.#flags.i !== this.#ignoresCase)
+      this.#refuse(
+        "a back reference where only a part ignores case is not possible here; write (?i) at the start",
+      );
   }
 
   /** Reads a class; leaves the index after it. */
@@ -408,11 +446,31 @@ class Translation {
       }
     }
     this.#at = i + 1;
+    if (this.#flags.i && !this.#ignoresCase) out += otherCases(out);
     return `${out}]`;
   }
 }
 
-/** Translates a pattern. The result is to be used on Latin-1 text, with `new RegExp(source, flags)`. */
+/** The letters whose other case an open class `[...` holds. */
+function otherCases(open: string): string {
+  let held: RegExp;
+  try {
+    held = new RegExp(`${open.replace(/^\[\^/, "[")}]`);
+  } catch {
+    return ""; // told when the whole is tried
+  }
+  return [..."abcdefghijklmnopqrstuvwxyz"]
+    .flatMap((c) => {
+      const upper = c.toUpperCase();
+      return held.test(c) === held.test(upper) ? [] : [held.test(c) ? upper : c];
+    })
+    .join("");
+}
+
+/** A text with its UTF-8 bytes as characters: answers are compared byte by byte, and so are patterns. */
+export const asBytes = (text: string): string => Buffer.from(text, "utf8").toString("latin1");
+
+/** Translates a pattern, see {@link asBytes}. The result is to be used on Latin-1 text, with `new RegExp(source, flags)`. */
 export function translatePattern(source: string, options: PatternOptions = {}): Translated {
   const flags: Flags = {
     i: options.ignoreCase ?? false,
@@ -421,10 +479,11 @@ export function translatePattern(source: string, options: PatternOptions = {}): 
     x: options.extended ?? false,
   };
   try {
-    const body = new Translation(source, flags, options.dollarEndOnly ?? false).run();
+    const translation = new Translation(source, flags, options);
+    const body = translation.run();
     const pattern = {
       source: options.anchored ? `(?<![\\s\\S])(?:${body})` : body || "(?:)",
-      flags: flags.i ? "i" : "",
+      flags: translation.ignoresCase ? "i" : "",
     };
     new RegExp(pattern.source, pattern.flags);
     return { ok: true, pattern };

@@ -22,10 +22,10 @@ export function findService(fleet: readonly VirtualServerHealth[], text: string)
 
 /** The real server that is meant. @throws SupervisorError unknown-server, ambiguous */
 export function findServer(v: VirtualServerHealth, text: string): ServerHealth {
-  const exact = v.servers.filter((s) => text === s.name || text === destinationKey(s.spec.id));
-  const found = exact.length > 0 ? exact : v.servers.filter((s) => meansServer(text, s.name, s.spec.id));
+  const exact = v.servers.all.filter((s) => text === s.name || text === destinationKey(s.spec.id));
+  const found = exact.length > 0 ? exact : v.servers.all.filter((s) => meansServer(text, s.name, s.spec.id));
   if (found.length === 1) return found[0];
-  const names = (found.length > 1 ? found : v.servers).map((s) => s.name).join(", ");
+  const names = (found.length > 1 ? found : v.servers.all).map((s) => s.name).join(", ");
   if (found.length > 1) throw new SupervisorError("ambiguous", `server ${text} may be any of ${names}`);
   throw new SupervisorError(
     "unknown-server",

@@ -2,7 +2,9 @@
  * All virtual servers: what a new configuration makes of them.
  * @module
  */
+import { destinationKey } from "../../core/destination.ts";
 import { type ServiceId, type ServiceStatus, serviceKey } from "../../core/service.ts";
+import { heldFrom } from "../reconcile.ts";
 import type { RealServerSpec, VirtualServerSpec } from "../wanted.ts";
 import type { Action } from "./action.ts";
 import { virtualKey } from "./names.ts";
@@ -33,19 +35,40 @@ export function reconfigure(
   const all: Rules = { ...rules, wantedIds };
   const next = new Map<string, VirtualServerHealth>();
   const actions: { key: string; actions: readonly Action[] }[] = [];
+  const owners = ownersOf(fleet);
+  const renamed = new Set<string>();
   for (const [key, spec] of wanted) {
-    const was = fleet.get(key);
+    let was = fleet.get(key);
+    const former = was ? undefined : ownerOfAll(owners, spec);
+    if (former && !wanted.has(former.key) && !renamed.has(former.key)) {
+      // Another name for what is there already (put into a group, taken out of one): nothing has to begin anew.
+      renamed.add(former.key);
+      was = { ...former, key };
+    }
     const [state, todo] = was ? reload(was, spec, all, at) : begin(key, spec, all, at);
     next.set(key, state);
     actions.push({ key, actions: todo });
   }
   for (const [key, was] of fleet) {
-    if (next.has(key)) continue;
+    if (next.has(key) || renamed.has(key)) continue;
     const [state, todo] = remove(was, all, at);
     if (state.leavingIds.length > 0) next.set(key, state);
     actions.push({ key, actions: todo });
   }
   return { fleet: next, actions, disputed };
+}
+
+/** Who has which service, by their keys. */
+function ownersOf(fleet: Fleet): Map<string, VirtualServerHealth> {
+  const owners = new Map<string, VirtualServerHealth>();
+  for (const v of fleet.values()) if (!v.removed) for (const id of v.spec.ids) owners.set(serviceKey(id), v);
+  return owners;
+}
+
+/** The virtual server that has some services of a new one, and none but its own. */
+function ownerOfAll(owners: ReadonlyMap<string, VirtualServerHealth>, { ids }: VirtualServerSpec) {
+  const found = new Set(ids.flatMap((id) => owners.get(serviceKey(id)) ?? []));
+  return found.size === 1 ? [...found][0] : undefined;
 }
 
 /** Every service has one owner: the first that asks. */
@@ -80,16 +103,15 @@ export function presumptions(
   habit: Habit,
   heldBack: (service: VirtualServerSpec, server: RealServerSpec) => boolean = () => false,
 ): (service: VirtualServerSpec, server: RealServerSpec) => Presumption {
-  const found = new Map(statuses.map((s) => [serviceKey(s.spec.id), s]));
+  const found = new Map(statuses.map((s) => [serviceKey(s.spec.id), heldFrom(s).destinations]));
   const otherwise: Presumption = habit === "ldirectord" ? "down" : undefined;
   return (service, server) => {
     const first = service.ids[0] && serviceKey(service.ids[0]);
     const held = first === undefined || known.has(first) ? undefined : found.get(first);
     if (!held) return otherwise;
-    const { address, port } = server.id;
-    const entry = held.destinations.find((d) => d.spec.address === address && d.spec.port === port);
+    const entry = held.get(destinationKey(server.id));
     if (!entry) return "down";
-    if (entry.spec.weight > 0 || server.weight === 0 || heldBack(service, server)) return "up";
+    if (entry.weight > 0 || server.weight === 0 || heldBack(service, server)) return "up";
     // keepalived has failed servers at weight 0 only with inhibit_on_failure: without, the weight is 0 for another reason.
     return habit === "keepalived" && !server.inhibitOnFailure ? "up" : "down";
   };

@@ -208,7 +208,11 @@ class Probe {
   /** Runs while somebody listens, rests otherwise. */
   settle(): void {
     let wanted = false;
-    for (const s of this.subscribers) if (!s.suspended) wanted = true;
+    for (const s of this.subscribers) {
+      if (s.suspended) continue;
+      wanted = true;
+      break;
+    }
     const active = this.#cancel !== undefined || this.#run !== undefined;
     if (wanted === active) return;
     if (wanted) {
@@ -273,7 +277,7 @@ class Probe {
     this.#lastAt = clock.date();
     const what = this.#apply(step(this.life, { kind: "verdict", verdict, startedAt }, clock.now()));
     for (const subscriber of [...this.subscribers]) {
-      if (!subscriber.suspended) subscriber.report({ verdict, ...what });
+      if (!subscriber.suspended && this.subscribers.has(subscriber)) subscriber.report({ verdict, ...what });
     }
   }
 

@@ -10,7 +10,7 @@ import type { Hold, Removal } from "../supervision.ts";
 import type { RealServerSpec, VirtualServerSpec } from "../wanted.ts";
 import type { Action } from "./action.ts";
 import { serverName } from "./names.ts";
-import { pool } from "./pool.ts";
+import { pool, serverKey } from "./pool.ts";
 import {
   type CheckView,
   effectiveWeight,
@@ -27,8 +27,10 @@ import {
   type Moment,
   notify,
   tellServer,
+  turnWords,
   type VirtualServerHealth,
   weightChanged,
+  withServers,
 } from "./virtual-server.ts";
 
 /** What all virtual servers have in common. */
@@ -41,6 +43,8 @@ export interface Rules {
   readonly checkKey: (spec: CheckSpec) => string;
   /** Keys of all services in the new configuration: those do not leave, whoever had them. */
   readonly wantedIds: ReadonlySet<string>;
+  /** What a former daemon left of a service, besides what the configuration names. */
+  readonly leftBehind: (service: VirtualServerSpec) => readonly DestinationSpec[];
   /** What is presumed of a new server that has checks. */
   readonly presume: (service: VirtualServerSpec, server: RealServerSpec) => Presumption;
   /** An operator's word from former times. */
@@ -55,19 +59,24 @@ export function begin(key: string, spec: VirtualServerSpec, rules: Rules, at: Mo
   const servers = spec.servers.map((server, i) =>
     newServer(spec, server, keys[i], rules.presume(spec, server), rules, at),
   );
-  const change = new Change({
+  const empty = {
     key,
     spec,
     habit: rules.habit,
-    servers,
     quorum: false,
     since: at.date,
     sorryServing: false,
     fallback: undefined,
-    leaving: [],
+    leaving: new Map<string, LeavingServer>(),
     leavingIds: [],
     removed: false,
-  });
+  };
+  const change = new Change(withServers(empty, servers));
+  const behind = rules.leftBehind(spec);
+  if (behind.length > 0) {
+    const leaving = leavingServers(change, behind, new Map(), rules, at);
+    change.state = { ...change.state, leaving };
+  }
   change.event({ kind: "service-added", level: "info", reason: "in the configuration", words: "" });
   change.write();
   if (rules.rsInitNotifies) for (const server of servers) if (server.up) notify(change, server);
@@ -79,10 +88,10 @@ export function begin(key: string, spec: VirtualServerSpec, rules: Rules, at: Mo
 function serverKeys(servers: readonly RealServerSpec[]): string[] {
   const seen = new Map<string, number>();
   return servers.map(({ id }) => {
-    const key = destinationKey(id);
-    const n = (seen.get(key) ?? 0) + 1;
-    seen.set(key, n);
-    return n === 1 ? key : `${key} #${n}`;
+    const destination = destinationKey(id);
+    const n = (seen.get(destination) ?? 0) + 1;
+    seen.set(destination, n);
+    return serverKey(destination, n);
   });
 }
 
@@ -116,20 +125,20 @@ export function reload(v: VirtualServerHealth, spec: VirtualServerSpec, rules: R
   const change = new Change(v);
   const before = v.removed ? [] : [...pool(v).values()];
   const keys = serverKeys(spec.servers);
-  const old = new Map(v.servers.map((s) => [s.key, s]));
+  const old = v.servers;
   const servers = spec.servers.map((server, i) => {
     const was = old.get(keys[i]);
     if (was) return carried(was, spec, server, rules);
     // One that has not left yet comes back as it went.
-    const leaving = v.leaving.find((l) => destinationKey(l.spec) === keys[i]);
-    const presumed = leaving ? (leaving.wasUp ? "up" : "down") : rules.presume(spec, server);
+    const wasUp = v.leaving.get(keys[i])?.wasUp;
+    const presumed = wasUp === undefined ? rules.presume(spec, server) : wasUp ? "up" : "down";
     return newServer(spec, server, keys[i], presumed, rules, at);
   });
-  change.state = { ...v, spec, servers, removed: false, habit: rules.habit };
+  change.state = withServers({ ...v, spec, removed: false, habit: rules.habit }, servers);
   change.state = { ...change.state, leavingIds: leavingIds(v, spec, rules, at) };
   tellService(change, v);
   const present = new Set(servers.map((s) => s.key));
-  const gone = v.removed ? [] : v.servers.filter((s) => !present.has(s.key));
+  const gone = v.removed ? [] : v.servers.all.filter((s) => !present.has(s.key));
   for (const server of gone) {
     const words = `service ${server.name} no longer exist`;
     change.event({
@@ -140,7 +149,7 @@ export function reload(v: VirtualServerHealth, spec: VirtualServerSpec, rules: R
       words,
     });
   }
-  const wasUp = new Set(gone.filter((s) => s.up).map((s) => destinationKey(s.spec.id)));
+  const wasUp = new Map(gone.map((s) => [s.destination, s.up]));
   change.state = { ...change.state, leaving: leavingServers(change, before, wasUp, rules, at) };
   for (const server of servers) tellEdited(change, old.get(server.key), server, v.removed);
   change.write();
@@ -192,19 +201,18 @@ const stillLeaving = (v: VirtualServerHealth, rules: Rules) =>
 function leavingServers(
   change: Change,
   before: readonly DestinationSpec[],
-  wasUp: ReadonlySet<string>,
+  wasUp: ReadonlyMap<string, boolean>,
   rules: Rules,
   at: Moment,
-): LeavingServer[] {
+): Map<string, LeavingServer> {
   const { spec, servers, leaving } = change.state;
-  const configured = new Set(servers.map((s) => destinationKey(s.spec.id)));
+  const configured = new Set(servers.all.map((s) => s.destination));
   if (spec.sorry) configured.add(destinationKey(spec.sorry.id));
-  const still = leaving.filter((l) => !configured.has(destinationKey(l.spec)));
-  const known = new Set(still.map((l) => destinationKey(l.spec)));
+  const still = new Map([...leaving].filter(([key]) => !configured.has(key)));
   const { mode, limitMs } = rules.removal;
   for (const entry of before) {
     const key = destinationKey(entry);
-    if (configured.has(key) || known.has(key)) continue;
+    if (configured.has(key) || still.has(key)) continue;
     const name = serverName(spec, entry);
     if (mode === "immediate") {
       const words = `Removing service ${name} from VS ${spec.name}`;
@@ -220,19 +228,24 @@ function leavingServers(
     }
     const reason = `finishes its connections, at most ${limitMs / 1000} s`;
     change.event({ kind: "drain-begun", level: "info", server: name, reason, words: "" });
-    still.push({
-      spec: { ...entry, weight: 0 },
-      name,
-      wasUp: wasUp.has(key),
-      since: at,
-      until: at.now + limitMs,
-    });
+    still.set(key, leaves(entry, name, wasUp.get(key), at, limitMs));
   }
   return still;
 }
 
+/** An entry that finishes its connections. */
+const leaves = (
+  entry: DestinationSpec,
+  name: string,
+  wasUp: boolean | undefined,
+  at: Moment,
+  limitMs: number,
+): LeavingServer => ({ spec: { ...entry, weight: 0 }, name, wasUp, since: at, until: at.now + limitMs });
+
 function tellService(change: Change, before: VirtualServerHealth): void {
   const { spec } = change.state;
+  if (before.spec.name !== spec.name)
+    change.event({ kind: "service-edited", level: "info", reason: `was ${before.spec.name}`, words: "" });
   if (before.removed) {
     change.event({ kind: "service-added", level: "info", reason: "in the configuration again", words: "" });
     return;
@@ -273,8 +286,7 @@ function tellEdited(
     change.event({ kind: "server-edited", level: "info", server: server.name, reason, words: "" });
   }
   if (was.up !== server.up) {
-    const verb = server.up ? "Adding" : "Removing";
-    const words = `${verb} service ${server.name} ${server.up ? "to" : "from"} VS ${change.state.spec.name}`;
+    const words = turnWords(change.state, server);
     const reason = "its checks changed";
     change.event({
       kind: server.up ? "server-up" : "server-down",
@@ -312,7 +324,9 @@ export function remove(v: VirtualServerHealth, rules: Rules, at: Moment): Result
   const drains = rules.removal.mode === "drain";
   const gone = spec.ids.filter((id) => !rules.wantedIds.has(serviceKey(id)));
   const leaving = drains ? gone.map((id) => ({ id, since: at, until })) : [];
-  change.state = { ...v, removed: true, leaving: [], leavingIds: [...still, ...leaving] };
+  // Should it come back without some of its servers, those still have their connections to finish.
+  const entries = leaving.length > 0 ? leavingAll(v, rules, at) : new Map<string, LeavingServer>();
+  change.state = { ...v, removed: true, leaving: entries, leavingIds: [...still, ...leaving] };
   if (leaving.length > 0) {
     const reason = `finishes its connections, at most ${rules.removal.limitMs / 1000} s`;
     change.event({ kind: "drain-begun", level: "info", reason, words: "" });
@@ -321,6 +335,18 @@ export function remove(v: VirtualServerHealth, rules: Rules, at: Moment): Result
   ended(change, "Removing");
   change.state = { ...change.state, quorum: false, sorryServing: false, fallback: undefined };
   return [change.state, change.actions];
+}
+
+/** Everything that a virtual server has in the table, as leaving. */
+function leavingAll(v: VirtualServerHealth, rules: Rules, at: Moment): Map<string, LeavingServer> {
+  const wasUp = new Map(v.servers.all.map((s) => [s.destination, s.up]));
+  const { limitMs } = rules.removal;
+  return new Map(
+    [...pool(v)].map(([key, entry]) => {
+      const before = v.leaving.get(key);
+      return [key, before ?? leaves(entry, serverName(v.spec, entry), wasUp.get(key), at, limitMs)];
+    }),
+  );
 }
 
 /** The daemon stops. `keep`: the table stays as it is. `named`: every server is told of. */
@@ -351,7 +377,7 @@ export function stop(
     }
     change.event({ kind: "service-stopped", level: "info", reason: "the daemon stops", words: "" });
   }
-  change.state = { ...v, removed: true, leaving: [], leavingIds: [] };
+  change.state = { ...v, removed: true, leaving: new Map(), leavingIds: [] };
   if (!keep) change.write();
   if (v.spec.omega && !keep) ended(change, "Shutting down");
   return [change.state, change.actions];

@@ -5,15 +5,16 @@
  * quorum script, pipe, mail. What the table shall hold follows from the state alone (`pool.ts`).
  * @module
  */
-import type { DestinationSpec } from "../../core/destination.ts";
+import { type DestinationSpec, destinationKey } from "../../core/destination.ts";
 import type { ServiceId } from "../../core/service.ts";
 import type { Verdict } from "../checks/check.ts";
 import type { Effect, HealthEvent, Hold } from "../supervision.ts";
 import type { ScriptSpec, VirtualServerSpec, Wanted } from "../wanted.ts";
 import type { Action } from "./action.ts";
 import { serverName } from "./names.ts";
-import { entryWeight, heldBack } from "./pool.ts";
+import { entryWeight } from "./pool.ts";
 import { effectiveWeight, isUp, type ServerHealth } from "./real-server.ts";
+import { Roster } from "./roster.ts";
 
 /** Whose rules are followed where the two differ. */
 export type Habit = Wanted["language"];
@@ -31,8 +32,8 @@ export interface LeavingServer {
   /** With weight 0. */
   readonly spec: DestinationSpec;
   readonly name: string;
-  /** Was up when it left. */
-  readonly wasUp: boolean;
+  /** Was up when it left; undefined: it was no real server. */
+  readonly wasUp: boolean | undefined;
   readonly since: Moment;
   /** Monotonic ms. */
   readonly until: number;
@@ -52,7 +53,9 @@ export interface VirtualServerHealth {
   readonly key: string;
   readonly spec: VirtualServerSpec;
   readonly habit: Habit;
-  readonly servers: readonly ServerHealth[];
+  readonly servers: Roster;
+  /** What counts for the quorum ({@link liveWeight}), kept as the servers change. */
+  readonly live: number;
   /** The quorum is met. */
   readonly quorum: boolean;
   /** Since when, milliseconds since 1970. */
@@ -60,10 +63,18 @@ export interface VirtualServerHealth {
   readonly sorryServing: boolean;
   /** The last word that fallbackcommand was run with. */
   readonly fallback: "start" | "stop" | undefined;
-  readonly leaving: readonly LeavingServer[];
+  /** By the keys of their destinations. Of a removed virtual server: all that it had. */
+  readonly leaving: ReadonlyMap<string, LeavingServer>;
   readonly leavingIds: readonly LeavingService[];
   /** No longer in the configuration; only `leavingIds` are left of it. */
   readonly removed: boolean;
+}
+
+/** A leaving server that may go now. */
+export interface Left {
+  readonly leaving: LeavingServer;
+  readonly why: "done" | "limit";
+  readonly connections: number;
 }
 
 export type VirtualServerEvent =
@@ -79,13 +90,8 @@ export type VirtualServerEvent =
       readonly words: { readonly log: string; readonly mail: string };
     }
   | { readonly kind: "hold"; readonly server: string; readonly hold: Hold | undefined }
-  /** A leaving server is no longer needed. */
-  | {
-      readonly kind: "left";
-      readonly leaving: LeavingServer;
-      readonly why: "done" | "limit";
-      readonly connections: number;
-    }
+  /** Leaving servers are no longer needed. */
+  | { readonly kind: "left"; readonly those: readonly Left[] }
   | {
       readonly kind: "service-left";
       readonly leaving: LeavingService;
@@ -107,8 +113,9 @@ export class Change {
   effect(effect: Effect): void {
     this.actions.push({ kind: "effect", effect });
   }
-  write(): void {
-    this.actions.push({ kind: "write", state: this.state });
+  /** @param only the destination that may differ; absent: any */
+  write(only?: string): void {
+    this.actions.push({ kind: "write", state: this.state, ...(only !== undefined && { only }) });
   }
   script(what: (Effect & { kind: "script" })["what"], script: ScriptSpec | undefined, server?: string): void {
     if (!script) return;
@@ -116,14 +123,23 @@ export class Change {
     this.effect({ kind: "script", what, service, ...(server !== undefined && { server }), script });
   }
   server(key: string): ServerHealth | undefined {
-    return this.state.servers.find((s) => s.key === key);
+    return this.state.servers.get(key);
   }
   put(server: ServerHealth): void {
-    this.state = {
-      ...this.state,
-      servers: this.state.servers.map((s) => (s.key === server.key ? server : s)),
-    };
+    const { servers, habit } = this.state;
+    const was = servers.get(server.key);
+    if (!was || was === server) return;
+    const live = this.state.live - countsFor(habit, was) + countsFor(habit, server);
+    this.state = { ...this.state, servers: servers.with(server), live };
   }
+}
+
+/** The same virtual server with other real servers. */
+export function withServers<T extends Omit<VirtualServerHealth, "servers" | "live">>(
+  state: T,
+  servers: readonly ServerHealth[],
+): T & Pick<VirtualServerHealth, "servers" | "live"> {
+  return { ...state, servers: Roster.of(servers), live: liveWeight(state.habit, servers) };
 }
 
 /** What an event makes of a virtual server. */
@@ -185,21 +201,25 @@ function turn(change: Change, server: ServerHealth, verdict: Verdict, at: Moment
   const from = entryWeight(change.state, was);
   change.put({ ...server, since: at.date, reason: verdict.detail, told: true });
   const to = entryWeight(change.state, server);
-  const verb = server.spec.inhibitOnFailure ? (up ? "Enabling" : "Disabling") : up ? "Adding" : "Removing";
-  const preposition = server.spec.inhibitOnFailure ? "of" : up ? "to" : "from";
   const table = whatBecame(from, to);
   change.event({
     kind: up ? "server-up" : "server-down",
     level: up ? "info" : "warning",
     server: name,
     reason: verdict.detail,
-    words: `${verb} service ${name} ${preposition} VS ${change.state.spec.name}`,
+    words: turnWords(change.state, server),
     latencyMs: verdict.latencyMs,
     table,
     ...(to !== undefined && { weight: to }),
   });
-  if (table !== "none") change.write();
+  if (table !== "none") change.write(server.destination);
   notify(change, change.server(server.key)!);
+}
+
+/** keepalived's words for a server that went up or down. */
+export function turnWords({ spec }: VirtualServerHealth, { name, up, spec: server }: ServerHealth): string {
+  if (server.inhibitOnFailure) return `${up ? "Enabling" : "Disabling"} service ${name} of VS ${spec.name}`;
+  return up ? `Adding service ${name} to VS ${spec.name}` : `Removing service ${name} from VS ${spec.name}`;
 }
 
 function whatBecame(from: number | undefined, to: number | undefined): NonNullable<HealthEvent["table"]> {
@@ -249,7 +269,8 @@ export function weightChanged(
     words: `Changing weight from ${from} to ${to} for ${state} service ${server.name} of VS ${change.state.spec.name}`,
     weight: to,
   });
-  if (server.up && !heldBack(change.state)) change.write();
+  const { state: v } = change;
+  if (entryWeight(v, before) !== entryWeight(v, server)) change.write(server.destination);
 }
 
 function hold(change: Change, key: string, next: Hold | undefined, at: Moment): void {
@@ -270,16 +291,20 @@ function hold(change: Change, key: string, next: Hold | undefined, at: Moment): 
 
 // --- quorum -----------------------------------------------------------------------------------------------------------
 
+/** What one server counts for the quorum. */
+function countsFor(habit: Habit, server: ServerHealth): number {
+  if (!server.up) return 0;
+  if (habit === "keepalived") return effectiveWeight(server);
+  return server.hold?.weight === 0 ? 0 : 1;
+}
+
 /**
  * What counts for the quorum: the weights of servers that are up. ldirectord counts servers, whatever their weight; one that the
  * operator took out does not count.
  */
-export function liveWeight(v: VirtualServerHealth): number {
+export function liveWeight(habit: Habit, servers: readonly ServerHealth[]): number {
   let sum = 0;
-  for (const server of v.servers) {
-    if (!server.up) continue;
-    sum += v.habit === "keepalived" ? effectiveWeight(server) : server.hold?.weight === 0 ? 0 : 1;
-  }
+  for (const server of servers) sum += countsFor(habit, server);
   return sum;
 }
 
@@ -287,7 +312,7 @@ export function liveWeight(v: VirtualServerHealth): number {
 export function decide(change: Change, at: Moment, start = false): void {
   const v = change.state;
   const { quorum, hysteresis } = v.spec;
-  const weight = liveWeight(v);
+  const weight = v.live;
   const gained = weight >= quorum + hysteresis;
   const lost = weight < quorum - hysteresis || weight === 0;
   if (start) begin(change, gained, weight, at);
@@ -337,7 +362,7 @@ function sorryIn(change: Change, start = false): void {
   const sorry = change.state.spec.sorry!;
   const { spec } = change.state;
   const name = serverName(spec, sorry.id);
-  const live = change.state.habit === "keepalived" && change.state.servers.some((s) => s.up);
+  const live = change.state.habit === "keepalived" && change.state.servers.all.some((s) => s.up);
   change.state = { ...change.state, sorryServing: true };
   change.event({
     kind: "sorry-in",
@@ -390,10 +415,14 @@ function fallbackCommand(change: Change, up: boolean): void {
 
 // --- leaving ----------------------------------------------------------------------------------------------------------
 
-function left(change: Change, { leaving, why, connections }: VirtualServerEvent & { kind: "left" }): void {
-  change.state = { ...change.state, leaving: change.state.leaving.filter((l) => l !== leaving) };
-  tellLeft(change, why, connections, leaving.name);
-  change.write();
+function left(change: Change, { those }: VirtualServerEvent & { kind: "left" }): void {
+  const leaving = new Map(change.state.leaving);
+  for (const { leaving: one } of those) leaving.delete(destinationKey(one.spec));
+  change.state = { ...change.state, leaving };
+  for (const { leaving: one, why, connections } of those) {
+    tellLeft(change, why, connections, one.name);
+    change.write(destinationKey(one.spec));
+  }
 }
 
 function serviceLeft(

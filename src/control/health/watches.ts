@@ -38,7 +38,7 @@ export function watchServers(
   }
   const watches: Watch[] = [];
   const fresh: Watch[] = [];
-  for (const [place, server] of (v && !v.removed ? v.servers : []).entries()) {
+  for (const [place, server] of (v && !v.removed ? v.servers.all : []).entries()) {
     for (const [check, { entry, key }] of server.checks.entries()) {
       const kept = free.get(`${server.key} ${key}`)?.shift();
       if (kept) {

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { pseudo4 } from "../../wire/checksum.ts";
+import { fold, pseudo4 } from "../../wire/checksum.ts";
 import * as gre from "../../wire/gre.ts";
 import * as gue from "../../wire/gue.ts";
 import * as ipv4 from "../../wire/ipv4.ts";
 import * as udp from "../../wire/udp.ts";
-import { behindIpv4, insideGre, insideGue, insideIpip } from "./decapsulate.ts";
+import { behindIpv4, finishChecksum, insideGre, insideGue, insideIpip } from "./decapsulate.ts";
 
 /** A UDP datagram of three bytes in an IPv4 packet, written at `at`. Returns where it ends. */
 function emitInner(v: DataView, at: number): number {
@@ -112,4 +112,15 @@ test("garbage never throws", () => {
       insideIpip(41, v, 0, bytes.length);
     }),
   );
+});
+
+test("a checksum that was left to a network card is completed, a finished one stays", () => {
+  const v = buffer();
+  const end = emitInner(v, 0);
+  const finished = v.getUint16(26);
+  finishChecksum(v, 0, end);
+  expect(v.getUint16(26)).toBe(finished);
+  v.setUint16(26, fold(pseudo4(v, 0, ipv4.PROTOCOL.udp, 11)));
+  finishChecksum(v, 0, end);
+  expect(v.getUint16(26)).toBe(finished);
 });

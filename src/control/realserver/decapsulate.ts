@@ -2,7 +2,7 @@
  * Finds the packet inside a tunnel packet, as the director of a TUN service sends it: IPIP and its IPv6 kin, GRE, GUE.
  * @module
  */
-import { fold, sum } from "../../wire/checksum.ts";
+import { fold, pseudo4, pseudo6, sum } from "../../wire/checksum.ts";
 import * as gre from "../../wire/gre.ts";
 import * as gue from "../../wire/gue.ts";
 import { familyOf, inside } from "../../wire/ipip.ts";
@@ -65,4 +65,26 @@ export function insideGue(v: DataView, at: number, end: number): number {
   if (!whole(familyOf(header.protocol), v, from, end)) return -1;
   if (header.remoteChecksum && !completeChecksum(header.remoteChecksum, v, from, end)) return -1;
   return from;
+}
+
+/** Offsets of the checksum by protocol: TCP, UDP. */
+const CHECKSUM_AT: Readonly<Record<number, number>> = { 6: 16, 17: 6 };
+
+/**
+ * Completes the transport checksum of the packet at `at` when its sender left that to a network card there was none of: between
+ * namespaces the field then holds the sum of the pseudo header alone. A finished checksum that looks the same stays as it is.
+ */
+export function finishChecksum(v: DataView, at: number, end: number): void {
+  const four = v.getUint8(at) >> 4 === 4;
+  if (four && ipv4.isFragment(v, at)) return;
+  const protocol = four ? ipv4.protocol(v, at) : ipv6.nextHeader(v, at);
+  const transport = at + (four ? ipv4.headerLen(v, at) : ipv6.HEADER_LEN);
+  const field = transport + (CHECKSUM_AT[protocol] ?? Number.POSITIVE_INFINITY);
+  if (field + 2 > end) return;
+  const stop = Math.min(end, four ? at + ipv4.totalLength(v, at) : transport + ipv6.payloadLength(v, at));
+  const length = stop - transport;
+  const pseudo = four ? pseudo4(v, at, protocol, length) : pseudo6(v, at, protocol, length);
+  if (v.getUint16(field) !== fold(pseudo)) return;
+  // The field itself is part of what is summed: it stands for the pseudo header.
+  v.setUint16(field, ~fold(sum(v, transport, length)) & 0xffff || 0xffff);
 }

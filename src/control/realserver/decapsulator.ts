@@ -10,7 +10,7 @@ import { dirname } from "node:path";
 import { RawReceiver } from "../../sys/rawsocket.ts";
 import { Tun } from "../../sys/tun.ts";
 import { PROTOCOL } from "../../wire/ipv4.ts";
-import { behindIpv4, insideGre, insideGue, insideIpip } from "./decapsulate.ts";
+import { behindIpv4, finishChecksum, insideGre, insideGue, insideIpip } from "./decapsulate.ts";
 
 /** One kind of tunnel packet that is listened for. */
 export interface Listening {
@@ -51,7 +51,9 @@ function pump(receiver: RawReceiver, { family, protocol }: Listening, tun: Tun):
     for (let length = receiver.read(bytes); length > 0; length = receiver.read(bytes)) {
       // A raw IPv6 socket leaves the outer header away, a raw IPv4 socket does not.
       const at = inner(family === 4 ? behindIpv4(v, 0, length) : 0, length);
-      if (at >= 0) tun.write(bytes.subarray(at, length));
+      if (at < 0) continue;
+      finishChecksum(v, at, length);
+      tun.write(bytes.subarray(at, length));
     }
   });
 }
@@ -61,8 +63,11 @@ async function listenGue(port: number, tun: Tun): Promise<void> {
   const { createSocket } = await import("node:dgram");
   const socket = createSocket({ type: "udp6", ipv6Only: false });
   socket.on("message", (bytes) => {
-    const at = insideGue(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length);
-    if (at >= 0) tun.write(bytes.subarray(at));
+    const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const at = insideGue(v, 0, bytes.length);
+    if (at < 0) return;
+    finishChecksum(v, at, bytes.length);
+    tun.write(bytes.subarray(at));
   });
   socket.bind(port);
   await once(socket, "listening");

@@ -4,14 +4,18 @@
  * @module
  */
 import { type DestinationSpec, destinationKey } from "../../core/destination.ts";
-import { TableError } from "../../core/errors.ts";
+import { TableError, UnsupportedError } from "../../core/errors.ts";
 import { type ServiceId, type ServiceStatus, serviceKey } from "../../core/service.ts";
 import type { DataPlane } from "../../planes/plane.ts";
 import type { DesiredService } from "../health/action.ts";
 import { difference, type HeldService, heldFrom, type Operation, type Strangers } from "../reconcile.ts";
+import { batches, Lane } from "./lane.ts";
+import { describe, entryOf, perform } from "./operation.ts";
 
 /** Reads again and starts anew at most this often when the table is not as the ledger has it. */
 const ATTEMPTS = 4;
+/** Changes of destinations that are under way together: a plane behind a socket would wait for each else. */
+const TOGETHER = 64;
 /** Answers that tell that the table is not as the ledger has it. */
 const STALE: ReadonlySet<string> = new Set(["EEXIST", "ESRCH", "ENOENT"]);
 
@@ -19,28 +23,25 @@ export interface WriterOptions {
   readonly plane: DataPlane;
   /** What becomes of destinations in our services that nobody asked for. */
   readonly foreign: () => Strangers["foreign"];
-  /** The plane refused; told once until it succeeds or refuses otherwise. */
-  readonly onRefused: (owner: string, message: string) => void;
+  /** The plane refused; told once until it succeeds or refuses otherwise. `owner` is absent when the plane does not answer at all. */
+  readonly onRefused: (owner: string | undefined, message: string) => void;
+  /** A callback of `after` threw, or there is a bug here: told, and the work goes on. @default thrown where nobody catches it */
+  readonly onBug?: (error: unknown) => void;
 }
 
 interface Ledger extends HeldService {
   readonly destinations: Map<string, DestinationSpec>;
 }
 
-interface Lane {
-  readonly jobs: (() => Promise<void> | void)[];
-  running: boolean;
-  /** What is wanted; worked out when it is needed. */
-  wanted: () => readonly DesiredService[];
-  /** It has changed since it was last carried out. */
-  dirty: boolean;
-  /** Keys of the services that are its own. */
-  readonly owned: Set<string>;
-  /** Refusals that stand, by operation. */
-  readonly refused: Map<string, string>;
-  /** Operations refused in the present round. */
-  readonly again: Set<string>;
-}
+type Outcome =
+  | "done"
+  /** The table is not as the ledger has it. */
+  | "stale"
+  | "refused"
+  /** The plane does not answer. */
+  | "unreachable"
+  /** Everything is to be different by now. */
+  | "overtaken";
 
 /** See the module's description. */
 export class TableWriter {
@@ -54,35 +55,55 @@ export class TableWriter {
   readonly #owners = new Map<string, string>();
   readonly #lanes = new Map<string, Lane>();
   #idle: (() => void)[] = [];
+  /** What the plane said when it last did not answer. */
+  #unreachable: string | undefined;
 
   constructor(options: WriterOptions) {
     this.#options = options;
   }
 
-  /** Takes over what the plane holds of a service. */
-  adopt(status: ServiceStatus): void {
-    this.#ledger.set(serviceKey(status.spec.id), ledgerFrom(status));
+  /**
+   * Takes over what the plane holds of a service.
+   * @param ours keys of destinations in it that are ours to remove
+   * @param owner whose it is from now on, when nothing is going to be written for it
+   */
+  adopt(status: ServiceStatus, ours: Iterable<string> = [], owner?: string): void {
+    const key = serviceKey(status.spec.id);
+    this.#ledger.set(key, ledgerFrom(status));
+    this.#ours.set(key, new Set([...(this.#ours.get(key) ?? []), ...ours]));
+    if (owner !== undefined) this.#claim(owner, this.#lane(owner), key);
   }
 
-  /** What the table is known to hold of a service. */
-  held(id: ServiceId): HeldService | undefined {
-    return this.#ledger.get(serviceKey(id));
+  /** Whether a service is somebody's, by its key: also one that is just being removed. */
+  has(service: string): boolean {
+    return this.#owners.has(service);
   }
 
   /**
    * Makes these the services of an owner; those it had besides are removed. Returns at once. What waits for the plane already is left out
    * when something newer is wanted.
    * @param ids of all of them
+   * @param only key of the one destination that differs from what was wanted last; the services are the same then
    */
-  write(owner: string, ids: readonly ServiceId[], services: () => readonly DesiredService[]): void {
+  write(
+    owner: string,
+    ids: readonly ServiceId[],
+    services: () => readonly DesiredService[],
+    only?: string,
+  ): void {
     const lane = this.#lane(owner);
     let result: readonly DesiredService[] | undefined;
     lane.wanted = () => {
       result ??= services();
       return result;
     };
-    lane.dirty = true;
-    for (const id of ids) this.#claim(owner, lane, serviceKey(id));
+    if (only === undefined) {
+      lane.dirty = "all";
+      for (const id of ids) this.#claim(owner, lane, serviceKey(id));
+    } else if (lane.dirty !== "all") {
+      lane.dirty ??= new Set();
+      lane.dirty.add(only);
+    }
     this.#enqueue(lane, () => (lane.dirty ? this.#fulfil(owner, lane) : undefined));
   }
 
@@ -94,8 +115,12 @@ export class TableWriter {
   /** Forgets an owner that has nothing in the table any more. */
   forget(owner: string): void {
     const lane = this.#lanes.get(owner);
-    const idle = lane && !lane.running && lane.jobs.length === 0;
-    if (idle && lane.owned.size === 0) this.#lanes.delete(owner);
+    if (lane && !lane.busy && lane.owned.size === 0) this.#lanes.delete(owner);
+  }
+
+  /** All that have, or had, something in the table. */
+  get owners(): readonly string[] {
+    return [...this.#lanes.keys()];
   }
 
   /** Resolves when nothing is under way. */
@@ -105,7 +130,8 @@ export class TableWriter {
 
   /** Refusals that stand. */
   get refusals(): string[] {
-    return [...this.#lanes.values()].flatMap((lane) => [...lane.refused.values()]);
+    const all = [...this.#lanes.values()].flatMap((lane) => lane.refusals.messages);
+    return this.#unreachable === undefined ? all : [...all, this.#unreachable];
   }
 
   /**
@@ -117,9 +143,9 @@ export class TableWriter {
     const mended = new Map<string, Operation[]>();
     const waits: Promise<void>[] = [];
     for (const [owner, lane] of this.#lanes) {
-      if (lane.running || lane.jobs.length > 0) continue;
+      if (lane.busy) continue;
       const odd = lane.wanted().filter((s) => this.#owns(owner, s) && this.#differs(found, s));
-      if (odd.length === 0 && lane.owned.size <= lane.wanted().length) continue;
+      if (odd.length === 0 && !lane.dirty && lane.owned.size <= lane.wanted().length) continue;
       waits.push(
         new Promise((resolve) => {
           this.#enqueue(lane, async () => {
@@ -127,6 +153,7 @@ export class TableWriter {
               const done: Operation[] = [];
               // What was found may be old by now: each service is read again before it is touched.
               for (const service of odd) await this.#reread(service.spec.id);
+              lane.dirty = "all";
               await this.#fulfil(owner, lane, done);
               if (done.length > 0) mended.set(owner, done);
             } finally {
@@ -156,15 +183,7 @@ export class TableWriter {
   #lane(owner: string): Lane {
     let lane = this.#lanes.get(owner);
     if (!lane) {
-      lane = {
-        jobs: [],
-        running: false,
-        wanted: () => [],
-        dirty: false,
-        owned: new Set(),
-        refused: new Map(),
-        again: new Set(),
-      };
+      lane = new Lane((error) => this.#finished(error));
       this.#lanes.set(owner, lane);
     }
     return lane;
@@ -176,26 +195,27 @@ export class TableWriter {
     if (former === owner) return;
     this.#owners.set(key, owner);
     lane.owned.add(key);
-    if (former !== undefined) this.#lanes.get(former)?.owned.delete(key);
     const other = former === undefined ? undefined : this.#lanes.get(former);
-    if (!other?.running) return;
+    other?.owned.delete(key);
+    if (!other?.busy) return;
     this.#enqueue(lane, () => new Promise<void>((resolve) => this.#enqueue(other, resolve)));
   }
 
   #enqueue(lane: Lane, job: () => Promise<void> | void): void {
-    lane.jobs.push(job);
     this.pending++;
-    if (!lane.running) void this.#run(lane);
+    lane.enqueue(job);
   }
 
-  async #run(lane: Lane): Promise<void> {
-    lane.running = true;
-    for (let job = lane.jobs.shift(); job; job = lane.jobs.shift()) {
-      const going = job();
-      if (going) await going;
-      this.pending--;
+  #finished(error: unknown): void {
+    this.pending--;
+    if (error !== undefined) {
+      const tell = this.#options.onBug;
+      if (tell) tell(error);
+      else
+        queueMicrotask(() => {
+          throw error;
+        });
     }
-    lane.running = false;
     if (this.pending > 0) return;
     const waiting = this.#idle;
     this.#idle = [];
@@ -203,51 +223,99 @@ export class TableWriter {
   }
 
   async #fulfil(owner: string, lane: Lane, done: Operation[] = []): Promise<void> {
+    for (let outcome: Outcome = "overtaken"; outcome === "overtaken"; ) {
+      const only = lane.dirty === "all" ? undefined : lane.dirty;
+      lane.dirty = undefined;
+      lane.refusals.begin();
+      outcome = await this.#round(owner, lane, only, done);
+      if (outcome === "unreachable") lane.dirty = "all";
+      else if (outcome === "done") lane.refusals.end(only);
+    }
+  }
+
+  /** @param only keys of the destinations that changed; absent: anything may have */
+  async #round(
+    owner: string,
+    lane: Lane,
+    only: ReadonlySet<string> | undefined,
+    done: Operation[],
+  ): Promise<Outcome> {
     const services = lane.wanted();
-    lane.dirty = false;
     const kept = new Set<string>();
-    lane.again.clear();
     for (const service of services) {
       kept.add(serviceKey(service.spec.id));
-      if (this.#owns(owner, service)) await this.#make(owner, lane, service, done);
+      if (!this.#owns(owner, service)) continue;
+      const outcome = await this.#make(owner, lane, service, only, done);
+      if (outcome === "unreachable" || outcome === "overtaken") return outcome;
     }
+    if (only) return "done";
     for (const key of [...lane.owned]) {
       if (kept.has(key)) continue;
+      if (lane.dirty === "all") return "overtaken";
       const held = this.#ledger.get(key);
       const operation = held && ({ kind: "remove-service", id: held.spec.id } as const);
-      if (operation && (await this.#try(owner, lane, operation, done)) === "refused") continue;
-      if (this.#owners.get(key) !== owner) continue;
+      const outcome = operation && (await this.#try(owner, lane, operation, done));
+      if (outcome === "unreachable") return outcome;
+      if (outcome === "refused") continue;
       lane.owned.delete(key);
+      if (this.#owners.get(key) !== owner) continue;
       this.#owners.delete(key);
       this.#ours.delete(key);
       this.#ledger.delete(key);
     }
-    // What was refused once and is not wanted any more is no trouble.
-    for (const name of lane.refused.keys()) if (!lane.again.has(name)) lane.refused.delete(name);
+    return "done";
   }
 
-  async #make(owner: string, lane: Lane, service: DesiredService, done: Operation[]): Promise<void> {
+  async #make(
+    owner: string,
+    lane: Lane,
+    service: DesiredService,
+    changed: ReadonlySet<string> | undefined,
+    done: Operation[],
+  ): Promise<Outcome> {
     const key = serviceKey(service.spec.id);
+    let only = this.#ledger.has(key) ? changed : undefined;
+    this.#own(key, service, only);
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const operations = difference(this.#ledger.get(key), service, this.#strangers(key), only);
+      const outcome = await this.#carryOut(owner, lane, operations, done, attempt === ATTEMPTS);
+      if (outcome !== "stale") return outcome;
+      await this.#reread(service.spec.id);
+      only = undefined;
+    }
+    return "done";
+  }
+
+  /** Notes which destinations are ours: those that are wanted, and those that were and are still there. */
+  #own(key: string, { destinations }: DesiredService, only: ReadonlySet<string> | undefined): void {
     const ours = this.#ours.get(key) ?? new Set();
     this.#ours.set(key, ours);
-    for (const name of service.destinations.keys()) ours.add(name);
-    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      let stale = false;
-      for (const operation of difference(this.#ledger.get(key), service, this.#strangers(key))) {
-        const outcome = await this.#try(owner, lane, operation, done, attempt === ATTEMPTS);
-        if (outcome === "done") continue;
-        stale = outcome === "stale";
-        // Without the service its destinations are refused as well; other refusals are each for themselves.
-        if (stale || operation.kind === "add-service") break;
-      }
-      if (!stale) return;
-      await this.#reread(service.spec.id);
+    const held = this.#ledger.get(key)?.destinations;
+    for (const name of only ?? destinations.keys()) if (destinations.has(name)) ours.add(name);
+    for (const name of only ?? ours) if (!destinations.has(name) && !held?.has(name)) ours.delete(name);
+  }
+
+  async #carryOut(
+    owner: string,
+    lane: Lane,
+    operations: readonly Operation[],
+    done: Operation[],
+    last: boolean,
+  ): Promise<Outcome> {
+    for (const batch of batches(operations, TOGETHER)) {
+      if (lane.dirty === "all") return "overtaken";
+      const outcomes = await Promise.all(batch.map((op) => this.#try(owner, lane, op, done, last)));
+      if (outcomes.includes("unreachable")) return "unreachable";
+      if (outcomes.includes("stale")) return "stale";
+      // Without the service its destinations are refused as well; other refusals are each for themselves.
+      if (batch[0]?.kind === "add-service" && outcomes.includes("refused")) return "done";
     }
+    return "done";
   }
 
   async #reread(id: ServiceId): Promise<void> {
     try {
-      this.adopt(await this.#options.plane.service(id));
+      this.#ledger.set(serviceKey(id), ledgerFrom(await this.#options.plane.service(id)));
     } catch (error) {
       if (error instanceof TableError && error.code === "ESRCH") this.#ledger.delete(serviceKey(id));
     }
@@ -259,43 +327,51 @@ export class TableWriter {
     op: Operation,
     done: Operation[],
     last = false,
-  ): Promise<"done" | "stale" | "refused"> {
-    const name = describe(op);
+  ): Promise<"done" | "stale" | "refused" | "unreachable"> {
     try {
       await perform(this.#options.plane, op);
     } catch (error) {
-      const code = error instanceof TableError ? error.code : "";
-      const removing = op.kind === "remove-service" || op.kind === "remove-destination";
-      // What is gone already need not be removed.
-      if (removing && (code === "ESRCH" || code === "ENOENT")) {
-        this.#note(op);
-        return "done";
-      }
-      // ENOENT about a service is about its scheduler.
-      const scheduler = code === "ENOENT" && (op.kind === "add-service" || op.kind === "edit-service");
-      if (STALE.has(code) && !scheduler && !last) return "stale";
-      const message = `${name}: ${error instanceof Error ? error.message : String(error)}`;
-      lane.again.add(name);
-      if (lane.refused.get(name) !== message) {
-        lane.refused.set(name, message);
-        this.#options.onRefused(owner, message);
-      }
-      return "refused";
+      return this.#failed(owner, lane, op, error, last);
     }
+    this.#unreachable = undefined;
     this.#note(op);
     this.changes++;
     done.push(op);
     return "done";
   }
 
+  #failed(owner: string, lane: Lane, op: Operation, error: unknown, last: boolean) {
+    const said = error instanceof Error ? error.message : String(error);
+    const judged = error instanceof TableError || error instanceof UnsupportedError;
+    const code = error instanceof TableError ? error.code : "";
+    if (!judged || code === "EIO") {
+      const message = `the plane does not answer: ${said}`;
+      if (this.#unreachable !== message) this.#options.onRefused(undefined, message);
+      this.#unreachable = message;
+      return "unreachable";
+    }
+    this.#unreachable = undefined;
+    const removing = op.kind === "remove-service" || op.kind === "remove-destination";
+    // What is gone already need not be removed.
+    if (removing && (code === "ESRCH" || code === "ENOENT")) {
+      this.#note(op);
+      return "done";
+    }
+    // ENOENT about a service is about its scheduler.
+    const scheduler = code === "ENOENT" && (op.kind === "add-service" || op.kind === "edit-service");
+    if (STALE.has(code) && !scheduler && !last) return "stale";
+    const name = describe(op);
+    const message = `${name}: ${said}`;
+    if (lane.refusals.add(name, message, entryOf(op))) this.#options.onRefused(owner, message);
+    return "refused";
+  }
+
   /** Keeps the ledger. */
   #note(op: Operation): void {
     if (op.kind === "add-service" || op.kind === "edit-service") {
       const key = serviceKey(op.spec.id);
-      this.#ledger.set(key, {
-        spec: op.spec,
-        destinations: this.#ledger.get(key)?.destinations ?? new Map(),
-      });
+      const destinations = this.#ledger.get(key)?.destinations ?? new Map();
+      this.#ledger.set(key, { spec: op.spec, destinations });
       return;
     }
     if (op.kind === "remove-service") {
@@ -312,38 +388,3 @@ export class TableWriter {
 }
 
 const ledgerFrom = (status: ServiceStatus): Ledger => heldFrom(status) as Ledger;
-
-function perform(plane: DataPlane, op: Operation): Promise<void> {
-  switch (op.kind) {
-    case "add-service":
-      return plane.addService(op.spec);
-    case "edit-service":
-      return plane.editService(op.spec);
-    case "remove-service":
-      return plane.removeService(op.id);
-    case "add-destination":
-      return plane.addDestination(op.service, op.spec);
-    case "edit-destination":
-      return plane.editDestination(op.service, op.spec);
-    case "remove-destination":
-      return plane.removeDestination(op.service, op.id);
-  }
-}
-
-/** An operation for people: `add server 10.0.1.1:80 to tcp 10.0.0.1:80`. */
-export function describe(op: Operation): string {
-  switch (op.kind) {
-    case "add-service":
-      return `add service ${serviceKey(op.spec.id)}`;
-    case "edit-service":
-      return `edit service ${serviceKey(op.spec.id)}`;
-    case "remove-service":
-      return `remove service ${serviceKey(op.id)}`;
-    case "add-destination":
-      return `add server ${destinationKey(op.spec)} to ${serviceKey(op.service)}`;
-    case "edit-destination":
-      return `edit server ${destinationKey(op.spec)} of ${serviceKey(op.service)}`;
-    case "remove-destination":
-      return `remove server ${destinationKey(op.id)} from ${serviceKey(op.service)}`;
-  }
-}

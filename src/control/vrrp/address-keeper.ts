@@ -1,5 +1,6 @@
 /**
- * Which addresses this program set on the host, and for whom. What was on the host before is never added, and never removed.
+ * Which addresses this program set on the host, and for whom. What was on the host before is never added, and not removed either, unless
+ * another router turns out to have it.
  * @module
  */
 import type { AddressToSet, HostInterface, VrrpHost } from "./host.ts";
@@ -28,8 +29,10 @@ export class AddressKeeper {
     this.#tell = tell;
   }
 
-  /** Before an owner starts: removes what a former run of this program left behind, and notes what others set. */
-  adopt(owner: string, wanted: readonly AddressToSet[]): void {
+  /**
+   * Before an owner starts: removes what a former run of this program left behind, or with `keep` goes on with it, and notes what others set.
+   */
+  adopt(owner: string, wanted: readonly AddressToSet[], keep = false): void {
     const interfaces = this.#host.interfaces();
     for (const a of wanted) {
       const there = interfaces.get(a.device)?.addresses.find((h) => h.address === a.address);
@@ -44,15 +47,57 @@ export class AddressKeeper {
         );
         continue;
       }
+      if (keep && there.prefix === a.prefix) {
+        const now = this.#set.get(owner) ?? new Map<string, AddressToSet>();
+        this.#set.set(owner, now.set(key(a), a));
+        continue;
+      }
       this.#try(owner, `remove ${text(a)}, left by a former run`, a, () =>
         this.#host.removeAddress({ ...a, prefix: there.prefix }),
       );
     }
   }
 
-  /** Makes the owner's addresses be these: adds what is missing on the host, removes what is not wanted any more. */
-  take(owner: string, wanted: readonly AddressToSet[]): void {
-    const interfaces = this.#host.interfaces();
+  /**
+   * Another router is master of these: those that were on the host before go, or two hosts would have them. They were left by a program that was
+   * killed, or set by hand; from now on they are the owner's.
+   */
+  yield(owner: string, wanted: readonly AddressToSet[], to: string): void {
+    if (this.#foreign.size === 0) return;
+    for (const a of wanted) {
+      if (!this.#foreign.delete(key(a))) continue;
+      const there = this.#host
+        .interfaces()
+        .get(a.device)
+        ?.addresses.find((h) => h.address === a.address);
+      if (there === undefined) continue;
+      const gone = this.#try(owner, `remove ${text(a)}, which ${to} has`, a, () =>
+        this.#host.removeAddress({ ...a, prefix: there.prefix }),
+      );
+      if (!gone) continue;
+      const why = `${a.address} was on ${a.device} before, but ${to} is master of it: removed here, or two hosts would have it`;
+      this.#tell(owner, "warning", a.address, why);
+    }
+  }
+
+  /** Whether something is wanted that could not be set, and may be set now. */
+  lacking(
+    owner: string,
+    wanted: readonly AddressToSet[],
+    interfaces: ReadonlyMap<string, HostInterface>,
+  ): boolean {
+    const set = this.#set.get(owner);
+    return wanted.some(
+      (a) =>
+        !set?.has(key(a)) && !this.#foreign.has(key(a)) && interfaces.has(a.device) && !isOn(interfaces, a),
+    );
+  }
+
+  /**
+   * Makes the owner's addresses be these: adds what is missing on the host, removes what is not wanted any more. `interfaces` as they are, but
+   * for what other owners took meanwhile.
+   */
+  take(owner: string, wanted: readonly AddressToSet[], interfaces = this.#host.interfaces()): void {
     const former = this.#set.get(owner) ?? new Map<string, AddressToSet>();
     const now = new Map<string, AddressToSet>();
     this.#set.set(owner, now);

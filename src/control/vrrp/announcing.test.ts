@@ -40,3 +40,13 @@ test("a storm of reasons to announce makes no storm of announcements", () => {
   for (let now = 0; q.nextAt() !== Number.POSITIVE_INFINITY; now = q.nextAt()) sent += q.take(now).length;
   expect(sent).toBe(10);
 });
+
+test("an address that comes in while others wait is announced, too", () => {
+  const q = new AnnounceQueue();
+  q.push(round("VI", "v0", 1000, ["a", "b"]), 1);
+  q.take(0);
+  q.push(round("VI", "v0", 1000, ["b", "c"]), 2);
+  const left: string[] = [];
+  for (let now = 1000; now < 10_000; now += 1000) left.push(names(q.take(now)));
+  expect(left.filter((n) => n !== "")).toEqual(["b", "c", "c"]);
+});

@@ -14,15 +14,18 @@ export interface Announcement {
   readonly intervalMs: number;
 }
 
+const identity = (a: Announcement): string => `${a.instance} ${a.device} ${a.address}`;
+
 /** Announcements that wait, by interface. */
 export class AnnounceQueue {
   readonly #waiting = new Map<string, Announcement[]>();
   readonly #freeAt = new Map<string, number>();
 
-  /** Adds rounds of announcements: every address once, then every address again. Those of the instance that still wait are enough. */
-  push(round: readonly Announcement[], rounds: number): void {
-    const [first] = round;
-    if (first === undefined || this.has(first.instance)) return;
+  /** Adds rounds of announcements: every address once, then every address again. For an address of which some still wait they are enough. */
+  push(all: readonly Announcement[], rounds: number): void {
+    const waiting = new Set<string>();
+    for (const queue of this.#waiting.values()) for (const a of queue) waiting.add(identity(a));
+    const round = all.filter((a) => !waiting.has(identity(a)));
     for (let i = 0; i < rounds; i++) {
       for (const a of round) {
         const queue = this.#waiting.get(a.device) ?? [];
@@ -30,11 +33,6 @@ export class AnnounceQueue {
         this.#waiting.set(a.device, queue);
       }
     }
-  }
-
-  has(instance: string): boolean {
-    for (const queue of this.#waiting.values()) if (queue.some((a) => a.instance === instance)) return true;
-    return false;
   }
 
   /** Forgets what an instance has not sent: it is master no more, and its word would be stale. */

@@ -179,3 +179,18 @@ describe("a reload", () => {
     ]);
   });
 });
+
+test("a master that a reload puts into a group with a backup stays, unless the backup hears another master", () => {
+  for (const other of [50, 200]) {
+    const b = new Bench();
+    b.configure(vrrpSpec([A, B]));
+    b.wait(); // B, which is quicker
+    expect(b.states).toEqual(["backup", "master"]);
+    b.configure(grouped);
+    expect(b.states).toEqual(["backup", "master"]);
+    b.hear("A", other);
+    expect(b.states).toEqual(["backup", other > 100 ? "backup" : "master"]);
+    if (other < 100) b.wait();
+    expect(b.states).toEqual(other > 100 ? ["backup", "backup"] : ["master", "master"]);
+  }
+});

@@ -10,6 +10,7 @@ import {
   type Event,
   type Instance,
   nextAt,
+  respecify,
   step as stepInstance,
 } from "./instance.ts";
 import type { VrrpState } from "./messages.ts";
@@ -74,7 +75,7 @@ class Work {
     if (before === undefined) return;
     const after = this.#one(before, event);
     const group = this.groupOf.get(name);
-    if (group !== undefined) this.#sync(group, before, after);
+    if (group !== undefined) this.#sync(group, before, after, event);
   }
 
   #one(before: Instance, event: Event): Instance {
@@ -93,7 +94,7 @@ class Work {
     for (const member of this.#members(group)) this.#one(member, event);
   }
 
-  #sync(group: string, before: Instance, after: Instance): void {
+  #sync(group: string, before: Instance, after: Instance, event: Event): void {
     const { name } = after.spec;
     const failed = this.#members(group).find((m) => m.conditions.faults.length > 0);
     if (after.state === "stop") {
@@ -111,7 +112,15 @@ class Work {
     } else if (this.#members(group).some((m) => m.state === "fault")) {
       if (!this.#members(group).some((m) => m.conditions.waiting.length > 0 && m.state === "init"))
         this.#all(group, { kind: "become", to: "backup", reason: `all failures of group ${group} are gone` });
-    } else if (before.state === "master" && after.state === "backup") {
+    } else if (
+      (before.state === "master" && after.state === "backup") ||
+      // A reload may have made a group of a master and a backup: when another router is master of the one, it shall be of the other.
+      (event.kind === "advert" &&
+        after.state === "backup" &&
+        event.advert.priority > 0 &&
+        after.dueAt > before.dueAt &&
+        this.#members(group).some((m) => m.state === "master"))
+    ) {
       this.#log(group, "Syncing instances to BACKUP state");
       this.#all(group, {
         kind: "become",
@@ -209,12 +218,7 @@ export function reconfigure(
       fresh.push(next.name);
       continue;
     }
-    instances.set(next.name, {
-      ...old,
-      spec: next,
-      grouped,
-      intervalMs: next.version === 2 || old.state === "master" ? next.advertIntMs : old.intervalMs,
-    });
+    instances.set(next.name, respecify(old, next, grouped, now));
     if (old.state !== "master") continue;
     actions.push({ kind: "take", instance: next.name });
     const had = new Set([...old.spec.addresses, ...old.spec.excluded].map((a) => a.address));

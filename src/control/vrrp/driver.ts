@@ -5,23 +5,26 @@
 import { AddressKeeper } from "./address-keeper.ts";
 import { AnnounceQueue } from "./announcing.ts";
 import { type Cluster, type ClusterEvent, due, EMPTY, nextTimeout, reconfigure, steps } from "./cluster.ts";
+import { Complaints } from "./complaints.ts";
 import { Composer } from "./compose.ts";
 import { Counters } from "./counters.ts";
 import { fitted } from "./fit.ts";
 import type { AddressToSet, HostInterface, Listening, VrrpHost } from "./host.ts";
 import type { Action, Instance } from "./instance.ts";
 import { LinkBelief } from "./link-belief.ts";
-import type { TrackResult, VrrpEvent, VrrpHappening, VrrpStats, VrrpStatus } from "./messages.ts";
+import type { Resumption, TrackResult, VrrpEvent, VrrpHappening, VrrpStats, VrrpStatus } from "./messages.ts";
 import { judge, type Packet, routerIdOf } from "./receive.ts";
 import { sourceOf } from "./source.ts";
 import { NO_VRRP, type VirtualAddressSpec, type VrrpInstanceSpec, type VrrpSpec } from "./spec.ts";
 import { conditions, type Facts } from "./tracking.ts";
-import { virtualMac, vmacName } from "./vmac.ts";
+import { VirtualInterfaces } from "./virtual-interfaces.ts";
 
 const VRRP = 112;
 const AH = 51;
-/** The same complaint about the same sender comes again after this. */
-const REPEAT_COMPLAINT_MS = 60_000;
+/** Packets taken at once, before timers have their turn: a flood must not hold up our own adverts. */
+const BATCH = 64;
+/** More than a socket buffer holds: after a sleep, everything that waits is heard before anything is said. */
+const BACKLOG = 1024;
 /** Static addresses are kept under this name, which no instance can have. */
 const STATIC = " static";
 const OWNER = 255;
@@ -38,26 +41,31 @@ export class VrrpDriver {
   readonly #composers = new Map<string, Composer>();
   /** Instance → sender → AH sequence number. */
   readonly #sequences = new Map<string, Map<string, number>>();
-  readonly #complained = new Map<string, number>();
+  readonly #complaints = new Complaints();
   readonly #scripts = new Map<string, boolean>();
   readonly #files = new Map<string, number>();
   readonly #processes = new Map<string, boolean>();
   readonly #sources = new Map<string, string>();
   readonly #since = new Map<string, number>();
-  readonly #vmacs = new Map<string, { readonly name: string; readonly over: string; readonly mac: string }>();
+  readonly #virtual: VirtualInterfaces;
   #spec: VrrpSpec = NO_VRRP;
   #cluster: Cluster = EMPTY;
   /** During a reload: the former instances, of which some still have to say good-bye. */
   #leaving: Cluster = EMPTY;
   #startAt = Number.POSITIVE_INFINITY;
   #fresh: string[] = [];
+  /** Among the fresh ones: those that go on as master. */
+  #resumed: ReadonlySet<string> = new Set();
   #keep = false;
+  /** Interfaces as they were read for a row of actions; reading them costs more than all else for many instances. */
+  #seen: ReadonlyMap<string, HostInterface> | undefined;
   #worstLateMs = 0;
   realtimePriority = 0;
 
   constructor(host: VrrpHost, onEvent: (event: VrrpEvent) => void) {
     this.#host = host;
     this.#onEvent = onEvent;
+    this.#virtual = new VirtualInterfaces(host);
     this.#addresses = new AddressKeeper(host, (owner, level, address, text) =>
       this.#tell(level, owner === STATIC ? text : `(${owner}) ${text}`, {
         kind: "address",
@@ -68,9 +76,9 @@ export class VrrpDriver {
   }
 
   /** Takes a specification over; what is wrong with it, and then nothing was changed. */
-  configure(wanted: VrrpSpec): string[] {
+  configure(wanted: VrrpSpec, resume: readonly Resumption[] = []): string[] {
     const spec = this.#fitted(wanted);
-    const problems = this.#makeVirtualInterfaces(spec);
+    const problems = this.#virtual.make(spec);
     if (problems.length > 0) return problems;
     const first = this.#spec === NO_VRRP;
     const now = this.#host.now();
@@ -88,10 +96,11 @@ export class VrrpDriver {
     this.#perform(actions);
     this.#leaving = EMPTY;
     for (const name of this.#composers.keys()) if (!cluster.instances.has(name)) this.#composers.delete(name);
-    this.#removeVirtualInterfaces();
+    this.#virtual.removeUnwanted(this.#spec);
+    this.#resumed = first ? resumable(spec, resume, now) : new Set();
     for (const name of fresh) {
       const { spec } = cluster.instances.get(name)!;
-      this.#addresses.adopt(name, this.#wanted(spec));
+      this.#addresses.adopt(name, this.#wanted(spec), this.#resumed.has(name));
       this.#since.set(name, this.#host.wallClock());
       this.#counters.of(name);
     }
@@ -103,11 +112,12 @@ export class VrrpDriver {
       STATIC,
       spec.staticAddresses.map((a) => addressToSet(a, a.device)),
     );
-    this.#host.removeRoutes(STATIC);
     if (spec.staticRoutes.length + spec.staticRules.length > 0)
       this.#host.addRoutes(STATIC, spec.staticRoutes, spec.staticRules);
+    else this.#host.removeRoutes(STATIC);
     this.#fresh = [...this.#fresh, ...fresh].filter((name) => cluster.instances.has(name));
-    if (first) this.#startAt = now + spec.startupDelayMs;
+    // A process that replaces another one has waited before.
+    if (first) this.#startAt = resume.length > 0 ? now : now + spec.startupDelayMs;
     this.#lookAtInterfaces();
     this.#startFresh();
     this.#schedule();
@@ -135,22 +145,35 @@ export class VrrpDriver {
       if (gone) events.push({ kind: "lost", instance: i.spec.name, what: gone });
       else if (lostRoutes.includes(i.spec.name))
         events.push({ kind: "lost", instance: i.spec.name, what: "a virtual route or rule" });
+      else if (this.#addresses.lacking(i.spec.name, this.#wanted(i.spec), interfaces)) {
+        // Their interface has come.
+        this.#perform([
+          { kind: "take", instance: i.spec.name },
+          { kind: "announce", instance: i.spec.name, repeat: i.spec.announce.repeat },
+        ]);
+      }
     }
     this.#dispatch(events);
     this.#schedule();
   }
 
-  /** Something was received: takes it all. */
+  /** Something was received. Called again while there is more. */
   readable(): void {
-    for (let got = this.#host.receive(); got; got = this.#host.receive())
-      this.#received(got.interface, got.packet);
+    this.#hear(BATCH);
     this.#schedule();
+  }
+
+  #hear(most: number): void {
+    for (let n = 0; n < most; n++) {
+      const got = this.#host.receive();
+      if (!got) return;
+      this.#received(got.interface, got.packet);
+    }
   }
 
   /** The time asked for by `wakeIn` has come. Packets that wait come first: who slept must hear before it speaks. */
   wake(): void {
-    for (let got = this.#host.receive(); got; got = this.#host.receive())
-      this.#received(got.interface, got.packet);
+    this.#hear(BACKLOG);
     const now = this.#host.now();
     this.#startFresh();
     if (this.#links.nextAt() <= now) this.#lookAtInterfaces();
@@ -180,7 +203,7 @@ export class VrrpDriver {
     if (keep) return;
     this.#addresses.release(STATIC);
     this.#host.removeRoutes(STATIC);
-    this.#removeVirtualInterfaces();
+    this.#virtual.removeUnwanted(this.#spec);
   }
 
   /** Whether anything is master. */
@@ -251,14 +274,36 @@ export class VrrpDriver {
   #startFresh(): void {
     if (this.#fresh.length === 0 || this.#host.now() < this.#startAt) return;
     const names = this.#fresh;
-    this.#fresh = [];
     this.#applyFacts();
-    this.#dispatch(names.map((instance) => ({ kind: "start", instance }) as const));
+    this.#fresh = [];
+    // Members of a group go on together, or none does.
+    const free = (name: string): boolean => {
+      const { faults, waiting } = this.#cluster.instances.get(name)!.conditions;
+      return this.#resumed.has(name) && names.includes(name) && faults.length + waiting.length === 0;
+    };
+    const resumes = (name: string): boolean => {
+      const group = this.#cluster.groupOf.get(name);
+      return group === undefined
+        ? free(name)
+        : this.#cluster.groups
+            .get(group)!
+            .spec.members.every((m) => !this.#cluster.instances.has(m) || free(m));
+    };
+    const events = names.map(
+      (instance) => ({ kind: resumes(instance) ? "resume" : "start", instance }) as const,
+    );
+    this.#resumed = new Set();
+    // Addresses that stayed for instances that do not go on.
+    for (const { kind, instance } of events) if (kind === "start") this.#addresses.release(instance);
+    this.#dispatch(events);
   }
 
   /** Reads interfaces, finds source addresses, makes sockets, and lets every instance know. */
   #lookAtInterfaces(): ReadonlyMap<string, HostInterface> {
-    const interfaces = this.#host.interfaces();
+    let interfaces = this.#host.interfaces();
+    const trouble = (instance: string, text: string): void =>
+      this.#complain(`vmac ${instance}`, instance, "this host", `(${instance}) ${text}`);
+    if (this.#virtual.makeLost(interfaces, trouble)) interfaces = this.#host.interfaces();
     this.#links.see(interfaces, this.#host.now());
     const ours = new Set(
       this.#spec.instances.flatMap((i) => [...i.addresses, ...i.excluded].map((a) => a.address)),
@@ -319,9 +364,13 @@ export class VrrpDriver {
   #received(on: string, packet: Packet): void {
     const id = routerIdOf(packet);
     const candidates = this.#spec.instances.filter(
-      (s) => s.family === packet.family && s.routerId === id && (s.interface === on || s.interface === ""),
+      (s) => s.family === packet.family && s.routerId === id && s.interface === on,
     );
-    const spec = candidates.find((s) => s.peers.some((p) => p.address === packet.src)) ?? candidates[0];
+    // The same id is legal for other peers, and for another group.
+    const spec =
+      candidates.find((s) => s.peers.some((p) => p.address === packet.src)) ??
+      candidates.find((s) => s.peers.length === 0 && s.group === packet.dst) ??
+      candidates[0];
     if (spec === undefined) {
       if (this.#spec.logUnknownIds && id !== undefined)
         this.#complain(
@@ -345,6 +394,7 @@ export class VrrpDriver {
     if (judgement.kind === "silent") return;
     if (judgement.kind === "refused") {
       if (judgement.counter) this.#counters.add(spec.name, judgement.counter);
+      if (judgement.received) this.#counters.add(spec.name, "advertsReceived");
       this.#complain(
         `${spec.name} ${packet.src} ${judgement.counter}`,
         spec.name,
@@ -360,15 +410,22 @@ export class VrrpDriver {
     }
     this.#counters.add(spec.name, "advertsReceived");
     if (judgement.advert.priority === 0) this.#counters.add(spec.name, "priorityZeroReceived");
-    this.#dispatch([{ kind: "advert", instance: spec.name, advert: judgement.advert }]);
+    const { advert } = judgement;
+    this.#dispatch([{ kind: "advert", instance: spec.name, advert }]);
+    // The owner's addresses are its own whoever says what; an advert with our own source is no other router's.
+    if (advert.priority === 0 || advert.order === 0 || spec.priority === OWNER) return;
+    if (this.#cluster.instances.get(spec.name)?.state !== "master")
+      this.#addresses.yield(spec.name, this.#wanted(spec), advert.from);
   }
 
   #complain(about: string, instance: string, from: string, problem: string): void {
-    const now = this.#host.now();
-    if (now - (this.#complained.get(about) ?? Number.NEGATIVE_INFINITY) < REPEAT_COMPLAINT_MS) return;
-    if (this.#complained.size > 1000) this.#complained.clear();
-    this.#complained.set(about, now);
+    const admitted = this.#complaints.admit(about, this.#host.now());
+    if (admitted === "no") return;
     this.#tell("warning", `${problem} (from ${from})`, { kind: "refused", instance, problem, from });
+    if (admitted === "last")
+      this.#tell("warning", "too many different packets are refused: others are not told for a minute", {
+        kind: "log",
+      });
   }
 
   #dispatch(events: readonly ClusterEvent[]): void {
@@ -379,20 +436,21 @@ export class VrrpDriver {
   }
 
   #perform(actions: readonly Action[]): void {
-    for (const action of actions) this.#do(action);
+    // Of many instances that become master at once, every one speaks before the addresses of the first are set: others are waiting to hear it.
+    for (const action of actions) if (action.kind === "advert") this.#advert(action.instance, action.priority);
+    for (const action of actions) if (action.kind !== "advert") this.#do(action);
+    this.#seen = undefined;
     if (actions.length > 0) this.#announce();
   }
 
-  #do(action: Action): void {
+  #do(action: Exclude<Action, { readonly kind: "advert" }>): void {
     switch (action.kind) {
-      case "advert":
-        this.#advert(action.instance, action.priority);
-        return;
       case "take": {
         const spec = this.#specOf(action.instance);
         if (!spec) return;
         this.#tell("info", `(${spec.name}) setting VIPs.`, { kind: "log" });
-        this.#addresses.take(spec.name, this.#wanted(spec));
+        this.#seen ??= this.#host.interfaces();
+        this.#addresses.take(spec.name, this.#wanted(spec), this.#seen);
         if (spec.routes.length + spec.rules.length > 0)
           this.#host.addRoutes(spec.name, spec.routes, spec.rules);
         this.#refuse();
@@ -404,11 +462,17 @@ export class VrrpDriver {
         this.#tell("info", `(${action.instance}) removing VIPs.`, { kind: "log" });
         this.#host.removeRoutes(action.instance);
         this.#addresses.release(action.instance);
+        this.#seen = undefined;
         this.#refuse();
         return;
       case "announce": {
         const spec = this.#specOf(action.instance);
         if (spec) this.#queue.push(this.#round(spec), action.repeat);
+        return;
+      }
+      case "announceExtra": {
+        const spec = this.#specOf(action.instance);
+        if (spec) this.#queue.push(this.#extraRound(spec), 1);
         return;
       }
       case "tell": {
@@ -437,8 +501,8 @@ export class VrrpDriver {
       composer = new Composer(spec);
       this.#composers.set(name, composer);
     }
-    const vmac = this.#vmacs.get(name);
-    const device = vmac && !spec.vmac?.xmitBase ? vmac.name : spec.interface;
+    const vmac = this.#virtual.of(name);
+    const device = vmac && !spec.vmac?.xmitBase ? vmac : spec.interface;
     const destinations = spec.peers.length > 0 ? spec.peers.map((p) => p.address) : [spec.group];
     for (const to of destinations) {
       const trouble = this.#host.send(spec.family, device, composer.packet(source, to, priority), to);
@@ -456,10 +520,10 @@ export class VrrpDriver {
 
   /** The addresses of an instance, with their devices. */
   #wanted(spec: VrrpInstanceSpec): AddressToSet[] {
-    const vmac = this.#vmacs.get(spec.name);
+    const vmac = this.#virtual.of(spec.name);
     return [...spec.addresses, ...spec.excluded].map((a) => {
       const onVmac = vmac && (a.useVmac ?? a.device === spec.interface);
-      return addressToSet(a, onVmac ? vmac.name : a.device);
+      return addressToSet(a, onVmac ? vmac : a.device);
     });
   }
 
@@ -471,6 +535,19 @@ export class VrrpDriver {
       address,
       intervalMs: address.includes(":") ? naIntervalMs : arpIntervalMs,
     }));
+  }
+
+  /** One announcement for each interface that has addresses of the instance, but not its adverts to be known by. */
+  #extraRound(spec: VrrpInstanceSpec) {
+    const vmac = this.#virtual.of(spec.name);
+    const own = vmac && !spec.vmac?.xmitBase ? vmac : spec.interface;
+    const virtual = this.#virtual.names;
+    const seen = new Set([own]);
+    return this.#round(spec).filter(({ device }) => {
+      if (seen.has(device) || !(spec.announce.extra?.all || virtual.has(device))) return false;
+      seen.add(device);
+      return true;
+    });
   }
 
   #announce(): void {
@@ -485,36 +562,19 @@ export class VrrpDriver {
     this.#host.refusePackets(refused);
   }
 
-  #makeVirtualInterfaces(spec: VrrpSpec): string[] {
-    const problems: string[] = [];
-    for (const i of spec.instances) {
-      if (!i.vmac) continue;
-      const wanted = { name: vmacName(i), over: i.interface, mac: virtualMac(i) };
-      try {
-        this.#host.virtualInterface(wanted.name, wanted.over, wanted.mac);
-        this.#vmacs.set(i.name, wanted);
-      } catch (error) {
-        problems.push(`(${i.name}) use_vmac: ${(error as Error).message}`);
-      }
-    }
-    return problems;
-  }
-
-  #removeVirtualInterfaces(): void {
-    for (const [name, vmac] of this.#vmacs) {
-      const spec = this.#spec.instances.find((i) => i.name === name);
-      if (spec?.vmac && vmacName(spec) === vmac.name && spec.interface === vmac.over) continue;
-      this.#vmacs.delete(name);
-      if (![...this.#vmacs.values()].some((other) => other.name === vmac.name))
-        this.#host.removeVirtualInterface(vmac.name);
-    }
-  }
-
   #schedule(): void {
     let next = Math.min(nextTimeout(this.#cluster), this.#queue.nextAt(), this.#links.nextAt());
     if (this.#fresh.length > 0) next = Math.min(next, this.#startAt);
     if (next !== Number.POSITIVE_INFINITY) this.#host.wakeIn(Math.max(0, next - this.#host.now()));
   }
+}
+
+/** Those that were master so lately that the others still wait for their next advert. */
+function resumable(spec: VrrpSpec, resume: readonly Resumption[], now: number): Set<string> {
+  const names = new Set(resume.filter((r) => r.untilMs > now).map((r) => r.instance));
+  // The others remember the numbers in authentication headers, and ours begin anew.
+  for (const i of spec.instances) if (i.auth?.type === "ah") names.delete(i.name);
+  return names;
 }
 
 /** An address as the host is told of it. */
@@ -540,7 +600,7 @@ function listenings(instances: readonly VrrpInstanceSpec[]): Listening[] {
     { interface: string; family: 4 | 6; protocol: number; groups: Set<string> }
   >();
   for (const i of instances) {
-    const protocol = i.version === 2 && i.auth?.type === "ah" ? AH : VRRP;
+    const protocol = i.version === 2 && i.family === 4 && i.auth?.type === "ah" ? AH : VRRP;
     const key = `${i.interface} ${i.family} ${protocol}`;
     const listening = found.get(key) ?? {
       interface: i.interface,

@@ -69,7 +69,7 @@ export interface VrrpHost {
   removeRoutes(owner: string): void;
   /** Makes sockets be as wanted; keeps those that are. */
   listen(wanted: readonly Listening[]): void;
-  /** Takes what has been received; called until undefined. */
+  /** Takes a packet that has been received, from one socket after the other; undefined when all are empty. */
   receive(): { readonly interface: string; readonly packet: Packet } | undefined;
   /** Sends an IP packet; what is wrong, or undefined. `device` "": by routing. */
   send(family: 4 | 6, device: string, packet: Uint8Array, destination: string): string | undefined;

@@ -7,6 +7,7 @@ import {
   type Event,
   type Instance,
   nextAt,
+  respecify,
   step,
 } from "./instance.ts";
 import type { VrrpInstanceSpec } from "./spec.ts";
@@ -340,4 +341,46 @@ test("it waits in init for the first result of what decides about fault", () => 
   expect(b.do({ kind: "conditions", conditions: { faults: [], waiting: [], priority: 100 } })).toEqual([
     "-> backup",
   ]);
+});
+
+describe("a burst of unwelcome adverts", () => {
+  test("gets one answer in a tenth of the interval; what it may have spoilt is announced when it is over", () => {
+    const b = new Bench({ priority: 150 }).master();
+    const answers = Array.from({ length: 50 }, () => b.hear(10));
+    expect(answers.filter((a) => a.length > 0)).toEqual([["masterRxLowerPri", "advert 150", "announce x5"]]);
+    b.now += 100;
+    expect(b.hear(10)).toContain("advert 150");
+    b.hear(10);
+    expect(b.i.lowerAnnounceAt - b.now).toBe(100);
+  });
+
+  test("does not keep a better router from being heard", () => {
+    const b = new Bench({ priority: 150 }).master();
+    b.hear(10);
+    expect(b.hear(200)).toContain("-> backup");
+  });
+});
+
+describe("a reload", () => {
+  test("with a shorter interval lets a master speak, and a backup listen, accordingly", () => {
+    const long = { advertIntMs: 10_000 };
+    for (const [b, dueIn] of [
+      [new Bench(long).master(), 1000],
+      [new Bench(long), 3609.375],
+    ] as const) {
+      if (b.i.state === "init") b.start();
+      b.i = respecify(b.i, vrrpInstance({ advertIntMs: 1000 }), false, b.now);
+      expect(b.dueIn).toBe(dueIn);
+    }
+  });
+
+  test("begins and ends the refreshing of announcements", () => {
+    const b = new Bench().master();
+    const refreshed = (refreshMs: number) =>
+      vrrpInstance({ announce: { ...vrrpInstance().announce, refreshMs } });
+    b.i = respecify(b.i, refreshed(7000), false, b.now);
+    expect(b.i.refreshAt - b.now).toBe(7000);
+    b.i = respecify(b.i, refreshed(0), false, b.now);
+    expect(b.i.refreshAt).toBe(Number.POSITIVE_INFINITY);
+  });
 });

@@ -31,6 +31,10 @@ export interface Instance {
   readonly announceAt: number;
   readonly lowerAnnounceAt: number;
   readonly refreshAt: number;
+  /** Next announcement on interfaces that adverts do not leave from (garp_extra_if). */
+  readonly extraAt: number;
+  /** When an unwelcome advert was last answered or told: the next ones of a burst are not. */
+  readonly answeredAt: number;
   /** Who was master when last heard; priority 0 when it resigned. */
   readonly master?: { readonly address: string; readonly priority: number };
 }
@@ -47,6 +51,8 @@ export interface Advert {
 
 export type Event =
   | { readonly kind: "start" }
+  /** Instead of start: it was master until its process was started again, so lately that nobody has missed an advert that counts. */
+  | { readonly kind: "resume" }
   /** Time has come to {@link nextAt}. */
   | { readonly kind: "timeout" }
   | { readonly kind: "advert"; readonly advert: Advert }
@@ -67,6 +73,7 @@ export type Action =
   /** Take them back, and forget announcements that were not sent yet. */
   | { readonly kind: "release"; readonly instance: string }
   | { readonly kind: "announce"; readonly instance: string; readonly repeat: number }
+  | { readonly kind: "announceExtra"; readonly instance: string }
   | {
       readonly kind: "tell";
       readonly level: "info" | "warning" | "error";
@@ -76,6 +83,8 @@ export type Action =
 
 const OWNER = 255;
 const RESIGN = 0;
+/** After an unwelcome advert, further ones are not answered for this part of our interval: a flood of them shall not make one of ours. */
+const QUIET_PART = 0.1;
 /** An advert later than this part of its interval is told. */
 const LATE_PART = 0.1;
 
@@ -100,15 +109,20 @@ const NOTHING_DUE = {
   announceAt: Number.POSITIVE_INFINITY,
   lowerAnnounceAt: Number.POSITIVE_INFINITY,
   refreshAt: Number.POSITIVE_INFINITY,
+  extraAt: Number.POSITIVE_INFINITY,
+  answeredAt: Number.NEGATIVE_INFINITY,
 } as const;
 
 /** When it wants to hear `timeout`. */
 export const nextAt = (i: Instance): number =>
-  Math.min(i.dueAt, i.announceAt, i.lowerAnnounceAt, i.refreshAt);
+  Math.min(i.dueAt, i.announceAt, i.lowerAnnounceAt, i.refreshAt, i.extraAt);
 
 /** Silence after which this instance, as backup, becomes master. */
 export const downOf = (i: Instance, intervalMs = i.intervalMs): number =>
   downMs(i.spec.version, i.priority, intervalMs, i.spec.downTimerAdverts);
+
+/** End of the time in which unwelcome adverts are not answered again. */
+const quietUntil = (i: Instance): number => i.answeredAt + i.spec.advertIntMs * QUIET_PART;
 
 const skewOf = (i: Instance, priority = i.priority): number => skewMs(i.spec.version, priority, i.intervalMs);
 
@@ -164,6 +178,8 @@ export function step(before: Instance, event: Event, now: number): [Instance, Ac
   switch (event.kind) {
     case "start":
       return [settle(i, s), s.actions];
+    case "resume":
+      return [resume(i, s), s.actions];
     case "timeout":
       return [timeout(i, s), s.actions];
     case "advert":
@@ -214,6 +230,39 @@ function settle(i: Instance, s: Step): Instance {
   return toBackup(i, reason, s.now, s);
 }
 
+/** Goes on as master, unless something is in the way. */
+function resume(i: Instance, s: Step): Instance {
+  const { faults, waiting } = i.conditions;
+  if (i.state !== "init" || faults.length + waiting.length > 0) return settle(i, s);
+  return toMaster(i, "it was master until its process was started again", s);
+}
+
+/** Takes over what a reload changed: timers that were set by the former specification are set by the new one. */
+export function respecify(before: Instance, spec: VrrpInstanceSpec, grouped: boolean, now: number): Instance {
+  const master = before.state === "master";
+  const i = {
+    ...before,
+    spec,
+    grouped,
+    intervalMs: spec.version === 2 || master ? spec.advertIntMs : before.intervalMs,
+  };
+  const { refreshMs, extra } = spec.announce;
+  const former = before.spec.announce;
+  if (master)
+    return {
+      ...i,
+      // The others may believe in a shorter interval from now on.
+      dueAt: Math.min(i.dueAt, now + spec.advertIntMs),
+      refreshAt: refreshMs === former.refreshMs ? i.refreshAt : later(now, refreshMs),
+      extraAt: extra?.everyMs === former.extra?.everyMs ? i.extraAt : later(now, extra?.everyMs ?? 0),
+    };
+  return i.state === "backup" ? { ...i, dueAt: Math.min(i.dueAt, now + downOf(i)) } : i;
+}
+
+/** After a while, which is never for 0. */
+const later = (now: number, afterMs: number): number =>
+  afterMs > 0 ? now + afterMs : Number.POSITIVE_INFINITY;
+
 function newConditions(before: Instance, conditions: Conditions, s: Step): Instance {
   const demoted = before.priority < before.conditions.priority && before.conditions.priority === OWNER;
   const priority = demoted && conditions.priority === OWNER ? before.priority : conditions.priority;
@@ -257,6 +306,10 @@ function timeout(before: Instance, s: Step): Instance {
       s.announce(announce.refreshRepeat);
       i = { ...i, refreshAt: s.now + announce.refreshMs };
     }
+    if (i.extraAt <= s.now) {
+      s.actions.push({ kind: "announceExtra", instance: s.name });
+      i = { ...i, extraAt: later(s.now, announce.extra?.everyMs ?? 0) };
+    }
     return i;
   }
   if (i.state !== "backup" || i.dueAt > s.now) return i;
@@ -278,8 +331,10 @@ function heard(i: Instance, advert: Advert, s: Step): Instance {
 function heardAsBackup(before: Instance, advert: Advert, s: Step): Instance {
   const { priority, from } = advert;
   let i = before;
+  const quiet = s.now < quietUntil(i);
   if (priority === RESIGN) {
-    s.tell(`Backup received priority 0 advertisement from ${from}`);
+    if (!quiet) s.tell(`Backup received priority 0 advertisement from ${from}`);
+    i = { ...i, answeredAt: quiet ? i.answeredAt : s.now };
     const master = { address: from, priority: RESIGN };
     return { ...i, master, dueAt: s.now + skewOf(i), preemptAt: Number.POSITIVE_INFINITY };
   }
@@ -296,8 +351,9 @@ function heardAsBackup(before: Instance, advert: Advert, s: Step): Instance {
       i = { ...i, preemptAt: s.now + spec.preemptDelayMs };
     }
     if (spec.preemptDelayMs === 0 || i.preemptAt <= s.now) {
+      if (quiet) return i;
       s.tell(`received lower priority (${priority}) advert from ${from} - discarding`);
-      return i; // the timer goes on: when it ends we are master
+      return { ...i, answeredAt: s.now }; // the timer goes on: when it ends we are master
     }
   }
   if (spec.version === 3 && advert.intervalMs !== i.intervalMs) {
@@ -311,6 +367,12 @@ function heardAsMaster(before: Instance, advert: Advert, s: Step): Instance {
   const { priority, from, order } = advert;
   let i = before;
   const { spec } = i;
+  const better = priority > i.priority || (priority === i.priority && (order > 0 || priority === OWNER));
+  if (!better) {
+    if (s.now < quietUntil(i))
+      return order === 0 ? i : { ...i, lowerAnnounceAt: Math.min(i.lowerAnnounceAt, quietUntil(i)) };
+    i = { ...i, answeredAt: s.now };
+  }
   if (priority === RESIGN) {
     // Somebody was master too: whoever learnt its hardware address must learn ours again.
     s.advert(i.priority);
@@ -420,7 +482,7 @@ function toMaster(i: Instance, reason: string, s: Step): Instance {
   s.act("take");
   s.announce(spec.announce.repeat);
   s.state(i, "master", "Entering MASTER STATE", reason);
-  const { delayMs, refreshMs } = spec.announce;
+  const { delayMs, refreshMs, extra } = spec.announce;
   return {
     ...i,
     ...NOTHING_DUE,
@@ -429,8 +491,9 @@ function toMaster(i: Instance, reason: string, s: Step): Instance {
     wantsMaster: false,
     intervalMs: spec.advertIntMs,
     dueAt: s.now + spec.advertIntMs,
-    announceAt: delayMs > 0 ? s.now + delayMs : Number.POSITIVE_INFINITY,
-    refreshAt: refreshMs > 0 ? s.now + refreshMs : Number.POSITIVE_INFINITY,
+    announceAt: later(s.now, delayMs),
+    refreshAt: later(s.now, refreshMs),
+    extraAt: later(s.now, extra?.everyMs ?? 0),
   };
 }
 

@@ -202,7 +202,12 @@ export class LinuxHost implements VrrpHost {
   }
 
   receive(): { readonly interface: string; readonly packet: Packet } | undefined {
-    for (const { listening, socket } of this.#receivers.values()) {
+    for (let n = this.#receivers.size; n > 0; n--) {
+      // In turn, so that a flood on one interface does not silence the others.
+      const [key, receiver] = this.#receivers.entries().next().value!;
+      this.#receivers.delete(key);
+      this.#receivers.set(key, receiver);
+      const { listening, socket } = receiver;
       const got = socket.read();
       if (got) return { interface: listening.interface, packet: { ...got, family: listening.family } };
     }

@@ -27,9 +27,22 @@ export interface VrrpOptions {
   readonly keepAddresses?: boolean;
 }
 
+/** An instance that was master when its process died: it goes on as master, and its addresses stay, while nobody can have noticed. */
+export interface Resumption {
+  readonly instance: string;
+  /** Until then; milliseconds of CLOCK_BOOTTIME, which all processes share. */
+  readonly untilMs: number;
+}
+
 /** To the VRRP process. */
 export type ToVrrp =
-  | { readonly kind: "configure"; readonly spec: VrrpSpec; readonly options?: VrrpOptions }
+  | {
+      readonly kind: "configure";
+      readonly spec: VrrpSpec;
+      readonly options?: VrrpOptions;
+      /** For a process that replaces one that died. */
+      readonly resume?: readonly Resumption[];
+    }
   | TrackResult
   /** Answered by `stopped`, then the process ends by itself: about 0.1 s when nothing was master. */
   | { readonly kind: "stop"; readonly addresses?: "remove" | "keep" }

@@ -38,7 +38,13 @@ export type Counter =
 /** The answer: an advert, or what is wrong. `silent`: it is none of ours and not worth a word. */
 export type Judgement =
   | { readonly kind: "advert"; readonly advert: Advert; readonly sequence?: number }
-  | { readonly kind: "refused"; readonly counter: Counter | undefined; readonly problem: string }
+  | {
+      readonly kind: "refused";
+      readonly counter: Counter | undefined;
+      readonly problem: string;
+      /** It is counted as received all the same (as keepalived counts). */
+      readonly received?: boolean;
+    }
   | { readonly kind: "silent" };
 
 /** What the checks must know beside the specification. */
@@ -88,7 +94,7 @@ export function judge(packet: Packet, listener: Listener): Judgement {
   if (where === undefined) return { kind: "silent" };
   const { at, end, ahAt } = where;
   const v = view(packet.bytes);
-  const wantsAh = spec.version === 2 && spec.auth?.type === "ah";
+  const wantsAh = spec.version === 2 && spec.family === 4 && spec.auth?.type === "ah";
   const header = ahAt === undefined ? undefined : ah.parse(v, ahAt, end);
   if (wantsAh !== (header !== undefined))
     return ahAt === undefined
@@ -136,7 +142,7 @@ export function judge(packet: Packet, listener: Listener): Judgement {
 
   const known = spec.skipCheckAdvAddr && listener.knownMaster === packet.src;
   const count = vrrp.count(v, at);
-  if (count !== spec.addresses.length)
+  if (!known && count !== spec.addresses.length)
     return refused(
       "addressListErrors",
       `received an unexpected ip number count ${count}, expected ${spec.addresses.length}!`,
@@ -157,10 +163,12 @@ export function judge(packet: Packet, listener: Listener): Judgement {
     const missing = spec.addresses.find((a) => !advertised.has(a.address));
     if (missing) {
       const problem = `ip address associated with VRID ${spec.routerId} not present in MASTER advert: ${missing.address}`;
-      return refused("addressListErrors", problem);
+      return { kind: "refused", counter: "addressListErrors", problem, received: true };
     }
-    if (spec.checkUnicastSource && unicast && peer === undefined)
-      return refused(undefined, `unicast source address ${packet.src} not a unicast peer`);
+    if (spec.checkUnicastSource && unicast && peer === undefined) {
+      const problem = `unicast source address ${packet.src} not a unicast peer`;
+      return { kind: "refused", counter: undefined, problem, received: true };
+    }
   }
 
   const advert: Advert = {

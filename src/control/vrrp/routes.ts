@@ -20,6 +20,8 @@ const ip: Ip = (args) =>
   });
 
 interface Owned {
+  /** What was asked for. */
+  readonly key: string;
   readonly undo: (readonly string[])[];
   /** Lines of `ip route` and `ip rule` that stand for what is tracked. */
   lines: readonly string[];
@@ -43,8 +45,13 @@ export class VirtualRoutes {
   }
 
   add(owner: string, routes: readonly RouteSpec[], rules: readonly RouteSpec[]): void {
+    const key = JSON.stringify(
+      [routes, rules].map((list) => list.map((r) => [r.family, r.words, r.noTrack])),
+    );
+    // A reload that changes other things must not take them away for a moment.
+    if (this.#owned.get(owner)?.key === key) return;
     this.remove(owner);
-    const owned: Owned = { undo: [], lines: [] };
+    const owned: Owned = { key, undo: [], lines: [] };
     this.#owned.set(owner, owned);
     this.#then(async () => {
       const all = [

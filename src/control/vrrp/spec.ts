@@ -74,6 +74,11 @@ export interface AnnounceSpec {
   /** Between single packets on one interface. */
   readonly arpIntervalMs: number;
   readonly naIntervalMs: number;
+  /**
+   * Also now and then on interfaces of addresses that adverts do not leave from, so that switches do not forget them: on virtual MAC interfaces,
+   * or on all. Absent: never.
+   */
+  readonly extra?: { readonly everyMs: number; readonly all: boolean };
 }
 
 /** One virtual router. */
@@ -101,8 +106,10 @@ export interface VrrpInstanceSpec {
   readonly trackSource: boolean;
   /** Multicast group, canonical text. */
   readonly group: string;
-  /** Empty: multicast. */
+  /** Empty: multicast, or with `faultWithoutPeers` nothing but a fault. */
   readonly peers: readonly { readonly address: string; readonly minTtl?: number; readonly maxTtl?: number }[];
+  /** Unicast was asked for, peers were not named, and this is no reason for multicast (unicast_fault_no_peer). */
+  readonly faultWithoutPeers?: boolean;
   readonly unicastTtl: number;
   readonly checkUnicastSource: boolean;
   readonly vmac?: { readonly name?: string; readonly mac?: string; readonly xmitBase: boolean };

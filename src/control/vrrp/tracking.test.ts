@@ -95,3 +95,8 @@ test("groups: members' weights become faults unless kept, the group's own move e
   const group = syncGroup("G", ["VI"], { trackScripts: [track("s", -20)] });
   expect(conditions(vrrpInstance(), group, bad("s"))).toMatchObject({ faults: [], priority: 80 });
 });
+
+test("unicast_fault_no_peer: without a peer it is a fault", () => {
+  expect(of({ faultWithoutPeers: true }, facts()).faults).toEqual(["unicast_peer names nobody"]);
+  expect(of({ faultWithoutPeers: true, peers: [{ address: "192.0.2.2" }] }, facts()).faults).toEqual([]);
+});

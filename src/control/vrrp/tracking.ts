@@ -84,6 +84,7 @@ export function conditions(
 ): Conditions {
   const sum = new Sum();
   const up = facts.links.get(instance.interface);
+  if (instance.faultWithoutPeers && instance.peers.length === 0) sum.faults.push("unicast_peer names nobody");
   if (instance.interface === "") {
     // Unicast by routing.
   } else if (up === undefined) sum.faults.push(`interface ${instance.interface} does not exist`);

@@ -14,6 +14,8 @@ import { entryOf } from "./entry.ts";
 /** A message that is not full leaves after this, ms. */
 export const FLUSH_MS = 2000;
 const MIN_DIFFERENCE_MS = 10_000;
+/** Slots of the table looked at in one go. */
+const SCAN = 65_536;
 
 const bits = (...states: number[]): number => states.reduce((all, s) => all | (1 << s), 0);
 /** States in which a connection is announced at all. */
@@ -149,6 +151,26 @@ export class SyncMaster {
       }
       if (writer.count > 0) yield writer.take();
     } while (from !== 0);
+  }
+
+  /**
+   * Announces the connections that have not had enough packets yet for the threshold: for a master that is about to end, so that
+   * whoever comes after it has all of them.
+   */
+  announceYoung(): void {
+    const { connections, settings } = this.context;
+    this.readThreshold();
+    const version = settings.sync_version === 0 ? 0 : 1;
+    for (let from = connections.scan(0, SCAN, (c) => this.young(c, version)); from !== 0; )
+      from = connections.scan(from, SCAN, (c) => this.young(c, version));
+  }
+
+  private young(c: number, version: 0 | 1): void {
+    const { connections, settings } = this.context;
+    if (connections.flags(c) & FLAG.template || connections.inPackets(c) >= this.threshold) return;
+    if (!announceable(connections, c) || (version === 0 && connections.family(c) !== 4)) return;
+    if (settings.sync_persist_mode && this.underTemplate(c)) return;
+    this.add(c, version);
   }
 
   /** Sends what waited long enough; with `all` everything that waits. */

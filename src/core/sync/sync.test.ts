@@ -184,6 +184,17 @@ describe("when a master announces", () => {
     expect(new Set([...ports.values()].flatMap((used) => [...used])).size).toBe(4);
   });
 
+  test("a master that is about to end announces those that had too few packets, and no others", () => {
+    const pair = new Pair();
+    pair.connect(1000, 1);
+    pair.connect(1001, 0);
+    pair.master.in(`tcp 10.1.0.2:1002 > ${VIP}:80 S`);
+    expect(pair.sent).toEqual(["v1 1000 state 1"]);
+    pair.wire.length = 0;
+    pair.sender.announceYoung();
+    expect(pair.sent).toEqual(["v1 1001 state 1"]);
+  });
+
   test("a message leaves when it is full, else after two seconds", () => {
     const pair = new Pair({ sync_threshold: "1 0" }, (bed) =>
       bed.add(DNS).to(DNS, "10.2.0.11", { port: 53 }),

@@ -3,7 +3,7 @@
  * first asks for something.
  * @module
  */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import type { Checker, CheckSpec } from "../../control/checks/check.ts";
 import { createChecker } from "../../control/checks/create.ts";
@@ -14,7 +14,7 @@ import type {
   Clock,
   Effect,
   HealthEvent,
-  Hold,
+  Memory,
   Plan,
   Removal,
   Status,
@@ -25,6 +25,7 @@ import { createSupervisor } from "../../control/supervisor.ts";
 import type { Wanted } from "../../control/wanted.ts";
 import type { DataPlane } from "../../planes/plane.ts";
 import { openPlane } from "../../planes/select.ts";
+import type { SyncStatus } from "../../planes/sync/status.ts";
 import { checkWords } from "./check-words.ts";
 
 /** How often the host's addresses are looked at, for ha_suspend. */
@@ -43,14 +44,12 @@ const CLOCK: Clock = {
 export interface BalancingOptions {
   readonly plane: string | undefined;
   readonly removal: Removal | undefined;
-  /** File in which words of the operator outlive a crash. */
+  /** File in which words of the operator, and what is ours in the table, outlive a crash. */
   readonly stateFile: string;
   readonly onEvent: (event: HealthEvent) => void;
   readonly onEffect: (effect: Effect) => void;
   readonly onVerdict?: SupervisorOptions["onVerdict"];
 }
-
-type KeptHold = { readonly service: string; readonly server: string; readonly hold: Hold };
 
 /** Whether a configuration has anything for a plane to do. */
 export const asksForBalancing = ({ virtualServers, global }: Wanted): boolean =>
@@ -64,6 +63,8 @@ export class Balancing {
   #supervisor: Supervisor | undefined;
   #addressTimer: NodeJS.Timeout | undefined;
   #addresses = "";
+  /** Why nothing can be remembered. */
+  #forgetful = "";
 
   constructor(options: BalancingOptions) {
     this.#o = options;
@@ -88,7 +89,8 @@ export class Balancing {
       onEffect: this.#o.onEffect,
       ...(this.#o.onVerdict && { onVerdict: this.#o.onVerdict }),
       ...(this.#o.removal && { removal: this.#o.removal }),
-      holds: readHolds(this.#o.stateFile),
+      ...readMemory(this.#o.stateFile),
+      onMemory: (memory) => this.#remember(memory),
     });
     return this.#supervisor;
   }
@@ -127,17 +129,29 @@ export class Balancing {
     return this.#supervisor?.status() ?? Promise.resolve(undefined);
   }
 
-  /** A word of the operator, kept for a daemon that comes after a crash. */
+  /** What the sync daemons do; undefined where the plane cannot tell. */
+  async sync(): Promise<SyncStatus | undefined> {
+    return this.#plane?.syncStatus?.();
+  }
+
+  /** A word of the operator. */
   async hold(change: (supervisor: Supervisor) => Promise<void>): Promise<void> {
     if (!this.#supervisor) throw new Error("no virtual servers are configured");
     await change(this.#supervisor);
-    const { virtualServers } = await this.#supervisor.status();
-    const holds: KeptHold[] = virtualServers.flatMap(({ name, servers }) =>
-      servers.flatMap((server) =>
-        server.hold ? [{ service: name, server: server.name, hold: server.hold }] : [],
-      ),
-    );
-    writeFileSync(this.#o.stateFile, JSON.stringify({ holds }), { mode: 0o600 });
+  }
+
+  /** Writes down what a daemon that comes after a crash has to know. Whole or not at all: a crash may come while it is written. */
+  #remember(memory: Memory): void {
+    const { stateFile } = this.#o;
+    try {
+      writeFileSync(`${stateFile}.new`, JSON.stringify(memory), { mode: 0o600 });
+      renameSync(`${stateFile}.new`, stateFile);
+    } catch (error) {
+      const reason = `${stateFile} cannot be written, so that a daemon after a crash does not know what was here: ${(error as Error).message}`;
+      if (reason === this.#forgetful) return;
+      this.#forgetful = reason;
+      this.#o.onEvent({ at: Date.now(), kind: "refused", level: "warning", service: "", reason, words: "" });
+    }
   }
 
   #watchAddresses(wanted: boolean): void {
@@ -162,14 +176,19 @@ export class Balancing {
     clearInterval(this.#addressTimer);
     await this.#supervisor?.stop({ keep });
     await this.#plane?.close();
-    rmSync(this.#o.stateFile, { force: true });
+    // What stays in the table is for the next one to know.
+    if (!keep) rmSync(this.#o.stateFile, { force: true });
   }
 }
 
-function readHolds(path: string): readonly KeptHold[] {
+function readMemory(path: string): {
+  readonly holds: Memory["holds"];
+  readonly former: Memory["virtualServers"];
+} {
   try {
-    return (JSON.parse(readFileSync(path, "utf8")) as { holds: readonly KeptHold[] }).holds;
+    const { holds = [], virtualServers = [] } = JSON.parse(readFileSync(path, "utf8")) as Partial<Memory>;
+    return { holds, former: virtualServers };
   } catch {
-    return [];
+    return { holds: [], former: [] };
   }
 }

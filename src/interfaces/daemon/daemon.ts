@@ -17,7 +17,8 @@ import { Effects } from "./effects.ts";
 import { type DaemonEvent, Events } from "./events.ts";
 import type { Log } from "./log.ts";
 import type { DaemonPaths } from "./paths.ts";
-import type { DaemonStatus, LoadReport, PlanAnswer, ReloadAnswer } from "./protocol.ts";
+import { waitForPeerTable } from "./peer-table.ts";
+import type { DaemonStatus, LoadReport, PlanAnswer, ReloadAnswer, SyncReport } from "./protocol.ts";
 import { diagnosticLine, type Identity, LVSD, plainWords } from "./texts.ts";
 import { vrrpDifferences } from "./vrrp-plan.ts";
 import { VrrpProcess } from "./vrrp-process.ts";
@@ -52,6 +53,8 @@ export interface DaemonOptions {
   /** Leave the table at stop. */
   readonly keepTable?: boolean;
   readonly vrrpOptions?: VrrpOptions;
+  /** How long VRRP waits at the start for the connections of a peer, ms; 0 not at all. @default 10 s */
+  readonly syncWaitMs?: number | undefined;
   /** Start the VRRP process again when it died. @default true */
   readonly respawn?: boolean;
   /** Start with a keepalived.conf that has errors, without the parts they are in, as keepalived does. */
@@ -74,6 +77,8 @@ export class ConfigurationError extends Error {
 
 /** Time that scripts and mail have to end at a stop (keepalived's child_wait_time). */
 const SETTLE_MS = 5000;
+/** Default of `syncWaitMs`. */
+const SYNC_WAIT_MS = 10_000;
 
 /** The daemon. */
 export class Daemon {
@@ -95,6 +100,7 @@ export class Daemon {
   #reloading: Promise<ReloadAnswer> | undefined;
   #again: Promise<ReloadAnswer> | undefined;
   #stopping: Promise<void> | undefined;
+  #leaving = false;
 
   constructor(options: DaemonOptions) {
     this.#o = options;
@@ -235,11 +241,20 @@ export class Daemon {
     this.#o.hooks?.onApplying?.(wanted, "starting");
     await this.#effects.runAlone("startup_script", wanted.global.startupScript);
     this.#wanted = wanted;
-    const problems = await this.#configureVrrp(wanted);
-    if (problems.length > 0)
-      throw new ConfigurationError(`VRRP cannot start: ${problems.join("; ")}`, diagnostics);
+    const startVrrp = async (): Promise<void> => {
+      const problems = await this.#configureVrrp(wanted);
+      if (problems.length > 0)
+        throw new ConfigurationError(`VRRP cannot start: ${problems.join("; ")}`, diagnostics);
+    };
+    const waits = wanted.global.sync !== undefined;
+    if (!waits) await startVrrp();
     const { refused } = await this.#applyBalancing(wanted);
     for (const text of refused) this.#say("lvs", "warning", "refused", text);
+    if (waits) {
+      await this.#waitForPeer(wanted);
+      if (this.#leaving) return;
+      await startVrrp();
+    }
     if (wanted.virtualServers.length === 0 && !asksForVrrp(wanted.vrrp))
       this.#say("daemon", "warning", "configuration", "Warning - keepalived has no configuration to run");
     this.#loaded(true, diagnostics, "loaded at start");
@@ -248,11 +263,25 @@ export class Daemon {
     this.#say("daemon", "info", "started", "Startup complete");
   }
 
+  /** Who follows an instance takes its addresses with the peer's connections. */
+  async #waitForPeer({ vrrp }: Wanted): Promise<void> {
+    const { halves, syncWaitMs: limitMs = SYNC_WAIT_MS } = this.#o;
+    if (halves?.vrrp === false || halves?.balancing === false || !asksForVrrp(vrrp) || limitMs === 0) return;
+    await waitForPeerTable({
+      look: () => this.#balancing.sync(),
+      limitMs,
+      over: () => this.#leaving,
+      say: (level, text) => this.#say("lvs", level, "sync", text),
+    });
+  }
+
   async #configureVrrp(wanted: Wanted): Promise<readonly string[]> {
     if (this.#o.halves?.vrrp === false) return [];
     if (!asksForVrrp(wanted.vrrp) && this.#vrrp.pid === undefined) return [];
-    const problems = await this.#vrrp.configure(wanted.vrrp);
-    if (problems.length === 0) this.#trackers.configure(wanted.vrrp);
+    this.#effects.expect(wanted.vrrp);
+    const problems = await this.#vrrp.configure(wanted.vrrp, wanted.global.vrrpProcess);
+    if (problems.length > 0) this.#effects.expect(undefined);
+    else this.#trackers.configure(wanted.vrrp);
     return problems;
   }
 
@@ -354,6 +383,7 @@ export class Daemon {
       }
     }
     const { pid: vrrpPid } = this.#vrrp;
+    const sync = await this.#syncReport();
     return {
       pid: process.pid,
       ...(vrrpPid !== undefined && { vrrpPid }),
@@ -367,7 +397,17 @@ export class Daemon {
       ...(lvs && { lvs }),
       ...(vrrp && { vrrp }),
       ...(vrrpTrouble && { vrrpTrouble }),
+      ...(sync && { sync }),
     };
+  }
+
+  async #syncReport(): Promise<SyncReport | undefined> {
+    const spec = this.#wanted?.global.sync;
+    if (!spec || this.#o.halves?.balancing === false) return undefined;
+    const { interface: device, syncId, instance } = spec;
+    const role = instance === undefined ? "both" : this.#masters.has(instance) ? "master" : "backup";
+    const status = await this.#balancing.sync().catch(() => undefined);
+    return { interface: device, syncId, ...(instance && { instance }), role, ...status };
   }
 
   /** Counters of VRRP, none when there is none. */
@@ -387,8 +427,14 @@ export class Daemon {
     return this.#balancing.hold((supervisor) => supervisor.weight(service, server, weight));
   }
 
+  /** A stop will follow: a start that waits for a peer waits no more, and goes no further. */
+  leave(): void {
+    this.#leaving = true;
+  }
+
   /** Stops both halves, then waits a while for scripts and mail. */
   stop(): Promise<void> {
+    this.leave();
     this.#stopping ??= this.#stop();
     return this.#stopping;
   }
@@ -398,6 +444,7 @@ export class Daemon {
     this.#say("daemon", "info", "stop", "Stopping");
     await this.#reloading?.catch(() => undefined);
     this.#trackers.close();
+    if (!this.#o.keepTable) await this.#balancing.supervisor?.endSync().catch(() => undefined);
     // First the addresses go to whoever takes over, then the table: fewer clients find a VIP without services.
     await this.#vrrp.stop(this.#o.vrrpOptions?.keepAddresses ? "keep" : "remove");
     try {

@@ -96,6 +96,29 @@ describe("what VRRP events ask for", () => {
     expect(await trace()).toEqual(["any INSTANCE VI_1 BACKUP_PRIORITY 90"]);
   });
 
+  test("at a reload, an instance that comes speaks with its own script, and one that goes with its former one", async () => {
+    configure({ instances: [instance()] });
+    effects.expect({ ...NO_VRRP, instances: [instance({ name: "VI_2", notify: { backup: note("new") } })] });
+    effects.vrrp(event({ kind: "state", instance: "VI_1", from: "backup", to: "stop", priority: 150 }));
+    effects.vrrp(event({ kind: "state", instance: "VI_2", from: "init", to: "backup", priority: 100 }));
+    expect((await trace()).sort()).toEqual(["any INSTANCE VI_1 STOP 150", "new", "stop"]);
+  });
+
+  test("an instance that a reload removed is told of as failed, or as deleted where notify_deleted asks for it", async () => {
+    const deleted = { kind: "state", instance: "VI_1", from: "master", to: "deleted", priority: 150 };
+    const scripts = { any: note("any"), fault: note("fault") };
+    configure({ instances: [instance({ notify: scripts })] });
+    effects.vrrp(event(deleted));
+    configure({ instances: [instance({ notify: { ...scripts, deleted: note("deleted") } })] });
+    effects.vrrp(event(deleted));
+    expect(await trace()).toEqual([
+      "fault",
+      "any INSTANCE VI_1 FAULT 150",
+      "deleted",
+      "any INSTANCE VI_1 DELETED 150",
+    ]);
+  });
+
   test("a lesser master that was heard has a script of its own", async () => {
     configure({ instances: [instance()] });
     effects.vrrp(event({ kind: "masterRxLowerPri", instance: "VI_1", priority: 50, from: "10.0.0.2" }));

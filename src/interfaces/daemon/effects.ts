@@ -17,7 +17,7 @@ import { runAllowed, ScriptQueue, type ScriptReport } from "../../control/script
 import { scriptPolicy } from "../../control/scripts/security.ts";
 import type { Effect } from "../../control/supervision.ts";
 import type { VrrpEvent, VrrpState } from "../../control/vrrp/messages.ts";
-import type { NotifySpec } from "../../control/vrrp/spec.ts";
+import type { NotifySpec, SyncGroupSpec, VrrpInstanceSpec, VrrpSpec } from "../../control/vrrp/spec.ts";
 import type { GlobalSpec, ScriptSpec, Wanted } from "../../control/wanted.ts";
 
 /** What is told of scripts, pipes and mail. */
@@ -30,6 +30,8 @@ export class Effects {
   readonly #mailer: Mailer;
   #fifos: NotifyFifos | undefined;
   #wanted: Wanted | undefined;
+  /** What VRRP takes over just now: instances begin to speak of themselves before everything else is reloaded. */
+  #coming: VrrpSpec | undefined;
   #fifoKey = "";
 
   constructor(tell: Tell) {
@@ -41,9 +43,25 @@ export class Effects {
     });
   }
 
+  /** From now on VRRP may speak of these instances and groups, and still of those that go. Undefined: it is not so after all. */
+  expect(vrrp: VrrpSpec | undefined): void {
+    this.#coming = vrrp;
+  }
+
+  #instance(name: string): VrrpInstanceSpec | undefined {
+    const of = (vrrp: VrrpSpec | undefined) => vrrp?.instances.find((i) => i.name === name);
+    return of(this.#coming) ?? of(this.#wanted?.vrrp);
+  }
+
+  #group(name: string): SyncGroupSpec | undefined {
+    const of = (vrrp: VrrpSpec | undefined) => vrrp?.groups.find((g) => g.name === name);
+    return of(this.#coming) ?? of(this.#wanted?.vrrp);
+  }
+
   /** Takes over the settings of a configuration. Pipes whose settings stay are not touched. */
   configure(wanted: Wanted): void {
     this.#wanted = wanted;
+    this.#coming = undefined;
     this.#scripts.policy = scriptPolicy(wanted);
     const { notifyFifo, lvsNotifyFifo, vrrpNotifyFifo } = wanted.global;
     const key = JSON.stringify([notifyFifo, lvsNotifyFifo, vrrpNotifyFifo, this.#scripts.policy]);
@@ -106,16 +124,19 @@ export class Effects {
     if (!wanted) return;
     switch (event.kind) {
       case "state": {
-        const spec = wanted.vrrp.instances.find(({ name }) => name === event.instance);
-        const state = WORD[event.to];
+        // Another instance of that name may come in its place; and one that goes is told of as failed, unless that has its own script.
+        const gone = wanted.vrrp.instances.find(({ name }) => name === event.instance);
+        const spec = event.to === "deleted" ? gone : this.#instance(event.instance);
+        const to = event.to === "deleted" && !gone?.notify.deleted ? "fault" : event.to;
+        const state = WORD[to];
         const args = instanceArguments(event.instance, state, event.priority);
-        this.#notify(event.instance, spec?.notify, event.to, args);
+        this.#notify(event.instance, spec?.notify, to, args);
         this.#fifos?.vrrp(instanceLine(event.instance, state, event.priority));
         if (spec?.smtpAlert) this.#mailVrrp(wanted.global, "Instance", event.instance, state, event.reason);
         return;
       }
       case "group": {
-        const spec = wanted.vrrp.groups.find(({ name }) => name === event.group);
+        const spec = this.#group(event.group);
         const state = WORD[event.to];
         this.#notify(event.group, spec?.notify, event.to, groupArguments(event.group, state));
         this.#fifos?.vrrp(groupLine(event.group, state));
@@ -123,7 +144,7 @@ export class Effects {
         return;
       }
       case "priority": {
-        const spec = wanted.vrrp.instances.find(({ name }) => name === event.instance);
+        const spec = this.#instance(event.instance);
         if (!spec?.notifyPriorityChanges) return;
         if (event.state !== "master" && event.state !== "backup") return;
         const state = event.state === "master" ? "MASTER_PRIORITY" : "BACKUP_PRIORITY";
@@ -133,7 +154,7 @@ export class Effects {
         return;
       }
       case "masterRxLowerPri": {
-        const spec = wanted.vrrp.instances.find(({ name }) => name === event.instance);
+        const spec = this.#instance(event.instance);
         const script = spec?.notify.masterRxLowerPri;
         void this.#scripts.add(event.instance, "notify_master_rx_lower_pri", script);
         this.#fifos?.vrrp(instanceLine(event.instance, "MASTER_RX_LOWER_PRI", event.priority));

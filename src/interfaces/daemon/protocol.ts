@@ -6,6 +6,7 @@
 import type { Diagnostic } from "../../control/config/diagnostic.ts";
 import type { Plan, Status } from "../../control/supervision.ts";
 import type { VrrpStatus } from "../../control/vrrp/messages.ts";
+import type { SyncStatus } from "../../planes/sync/status.ts";
 
 /** A request. */
 export interface Request {
@@ -30,6 +31,15 @@ export interface LoadReport {
   readonly text: string;
 }
 
+/** Connection sync: what is configured, and what the plane's daemons tell where they do. */
+export interface SyncReport extends Partial<SyncStatus> {
+  readonly interface: string;
+  readonly syncId: number;
+  /** The VRRP instance that decides about the role; absent: both. */
+  readonly instance?: string;
+  readonly role: "master" | "backup" | "both";
+}
+
 /** `status`. */
 export interface DaemonStatus {
   readonly pid: number;
@@ -50,6 +60,8 @@ export interface DaemonStatus {
   readonly vrrp?: VrrpStatus;
   /** Why VRRP's part is missing, when it should be there. */
   readonly vrrpTrouble?: string;
+  /** Absent when no sync daemon is configured. */
+  readonly sync?: SyncReport;
 }
 
 /** `reload`. */

@@ -169,7 +169,10 @@ export async function runDaemon(options: RunOptions): Promise<number> {
   const daemon = new Daemon({ ...options, log, paths, hooks: { ...options.hooks, onVrrpStart } });
   let stop: () => void = () => {};
   const stopped = new Promise<void>((resolve) => {
-    stop = resolve;
+    stop = () => {
+      daemon.leave();
+      resolve();
+    };
   });
   const server = new ControlServer({ daemon, path: paths.socket, log, onStop: stop });
   listenToSignals(daemon, options.log, manager, stop);

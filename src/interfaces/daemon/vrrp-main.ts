@@ -34,7 +34,7 @@ const driver: VrrpDriver = new VrrpDriver(host, (event) => send({ kind: "event",
 
 let stopping = false;
 let options: VrrpOptions = {};
-let tuned = false;
+let realtime: number | undefined;
 
 function send(message: FromVrrp): void {
   if (!forked) {
@@ -47,10 +47,9 @@ function send(message: FromVrrp): void {
 }
 
 function tune(wanted: VrrpOptions): void {
+  const former = options;
   options = wanted;
-  if (tuned) return;
-  tuned = true;
-  if (wanted.nice !== undefined) {
+  if (wanted.nice !== undefined && wanted.nice !== former.nice) {
     try {
       setPriority(wanted.nice);
     } catch (error) {
@@ -58,7 +57,8 @@ function tune(wanted: VrrpOptions): void {
     }
   }
   const priority = wanted.realtimePriority ?? DEFAULT_REALTIME;
-  if (priority === 0) return;
+  if (priority === 0 || priority === realtime) return;
+  realtime = priority;
   try {
     becomeRealtime(priority);
     driver.realtimePriority = priority;
@@ -85,7 +85,7 @@ function handle(message: ToVrrp): void {
   switch (message.kind) {
     case "configure":
       tune(message.options ?? {});
-      send({ kind: "configured", problems: driver.configure(message.spec) });
+      send({ kind: "configured", problems: driver.configure(message.spec, message.resume) });
       return;
     case "track":
       driver.track(message);

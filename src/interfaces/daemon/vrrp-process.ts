@@ -6,6 +6,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import {
   type FromVrrp,
+  type Resumption,
   type ToVrrp,
   type TrackResult,
   VRRP_PROCESS,
@@ -15,15 +16,21 @@ import {
   type VrrpStatus,
 } from "../../control/vrrp/messages.ts";
 import type { VrrpSpec } from "../../control/vrrp/spec.ts";
+import { bootTimeMs } from "../../sys/boot-clock.ts";
 import { bundle } from "./paths.ts";
 
 /** Time for an answer, and for a polite end. */
 const ANSWER_MS = 5000;
 const STOP_MS = 5000;
-/** Wait before it is started again after it died. */
-const RESPAWN_MS = 500;
-/** Deaths within this time of its start that end the attempts. */
-const HOPELESS = { deaths: 5, withinMs: 3000 } as const;
+/** One that lived for this long was well. */
+const STEADY_MS = 10_000;
+/** Wait before it is started again after it died twice; doubled with every further death. The first time there is no wait. */
+const RESPAWN_MS = { first: 500, most: 30_000 } as const;
+/**
+ * Intervals of silence that nobody has noticed, beside the one in which it died: others wait for three (RFC 9568 §6.1), whatever
+ * is configured here.
+ */
+const UNNOTICED_ADVERTS = 2;
 
 /** What the daemon hears of it. */
 export interface VrrpListener {
@@ -47,6 +54,8 @@ export class VrrpProcess {
   readonly #respawn: boolean;
   #child: ChildProcess | undefined;
   #spec: VrrpSpec | undefined;
+  /** Options of the configuration, which add to those of the command line. */
+  #spawnOptions: VrrpOptions = {};
   /** Newest results of tracked things: a new process must hear them again. */
   readonly #tracked = new Map<string, TrackResult>();
   readonly #answers = new Map<number, Waiting>();
@@ -55,7 +64,14 @@ export class VrrpProcess {
   #nextId = 1;
   #stopping = false;
   #startedAt = 0;
+  /** Deaths one soon after the other. */
   #deaths = 0;
+  /** Instances that are master. */
+  readonly #masters = new Set<string>();
+  /** Of the process that died last. */
+  #resume: readonly Resumption[] = [];
+  /** It died, and what it set may still be there. */
+  #remains = false;
 
   constructor(listener: VrrpListener, options: VrrpOptions, respawn: boolean) {
     this.#listener = listener;
@@ -91,9 +107,15 @@ export class VrrpProcess {
       case "ready":
         this.#listener.onStart(message.pid);
         return;
-      case "event":
-        this.#listener.onEvent(message.event);
+      case "event": {
+        const { event } = message;
+        if (event.kind === "state") {
+          if (event.to === "master") this.#masters.add(event.instance);
+          else this.#masters.delete(event.instance);
+        }
+        this.#listener.onEvent(event);
         return;
+      }
       case "configured":
         this.#configuring.shift()?.resolve(message);
         return;
@@ -113,30 +135,56 @@ export class VrrpProcess {
     this.#answers.clear();
     for (const waiting of this.#configuring.splice(0)) waiting.reject(error);
     if (this.#stopping) return;
-    this.#deaths = performance.now() - this.#startedAt < HOPELESS.withinMs ? this.#deaths + 1 : 1;
-    const again = this.#respawn && this.#spec !== undefined && this.#deaths < HOPELESS.deaths;
+    this.#remains = true;
+    this.#deaths = performance.now() - this.#startedAt < STEADY_MS ? this.#deaths + 1 : 1;
+    // What dies again and again does so as master, perhaps: let the others have it.
+    this.#resume = this.#deaths === 1 ? this.#resumptions() : [];
+    this.#masters.clear();
+    const again = this.#respawn && this.#spec !== undefined;
     this.#listener.onDeath(how, again);
-    if (again) setTimeout(() => this.#revive(), RESPAWN_MS);
+    if (!again) return;
+    const { first, most } = RESPAWN_MS;
+    const waitMs = this.#deaths === 1 ? 0 : Math.min(most, first * 2 ** (this.#deaths - 2));
+    setTimeout(() => this.#revive(), waitMs);
+  }
+
+  #resumptions(): Resumption[] {
+    const now = bootTimeMs();
+    return (this.#spec?.instances ?? [])
+      .filter(({ name }) => this.#masters.has(name))
+      .map(({ name, advertIntMs }) => ({ instance: name, untilMs: now + UNNOTICED_ADVERTS * advertIntMs }));
   }
 
   #revive(): void {
     if (this.#stopping || this.#child || !this.#spec) return;
     // Should it die again before it answers, onDeath has told so.
-    this.configure(this.#spec).catch(() => undefined);
+    this.configure(this.#spec, this.#spawnOptions).catch(() => undefined);
   }
 
   /** Gives it a configuration, and starts it for the first. What is wrong with the configuration; nothing was changed then. */
-  async configure(spec: VrrpSpec): Promise<readonly string[]> {
+  async configure(spec: VrrpSpec, options: VrrpOptions = {}): Promise<readonly string[]> {
     const fresh = this.#child === undefined;
     if (fresh) this.#start();
     const answer = new Promise<FromVrrp>((resolve, reject) => {
       this.#configuring.push({ resolve, reject });
     });
-    this.#send({ kind: "configure", spec, options: this.#options });
+    // What is known of tracked things comes first: an instance that has to wait for it could not go on as master.
     for (const result of fresh ? this.#tracked.values() : []) this.#send(result);
+    const resume = fresh ? this.#resume : [];
+    this.#resume = [];
+    this.#send({
+      kind: "configure",
+      spec,
+      options: { ...this.#options, ...options },
+      ...(resume.length > 0 && { resume }),
+    });
     const message = await answer;
     const problems = message.kind === "configured" ? message.problems : [];
-    if (problems.length === 0) this.#spec = spec;
+    if (problems.length === 0) {
+      this.#spec = spec;
+      this.#spawnOptions = options;
+      this.#remains = false;
+    }
     return problems;
   }
 
@@ -181,12 +229,23 @@ export class VrrpProcess {
   /** Ends it: addresses are taken back or left. */
   async stop(addresses: "remove" | "keep"): Promise<void> {
     this.#stopping = true;
-    const child = this.#child;
-    if (!child) return;
-    const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+    const politely = this.#child === undefined || (await this.#end(this.#child, addresses));
+    if ((politely && !this.#remains) || addresses === "keep" || !this.#spec) return;
+    // What was killed could not take its addresses back; another one finds them by their mark.
+    const child = this.#start();
+    this.#send({ kind: "configure", spec: this.#spec, options: { ...this.#options, realtimePriority: 0 } });
+    await this.#end(child, addresses);
+  }
+
+  /** Ends a process; whether it ended by itself. */
+  async #end(child: ChildProcess, addresses: "remove" | "keep"): Promise<boolean> {
+    const exited = new Promise<boolean>((resolve) =>
+      child.once("exit", (_, signal) => resolve(signal === null)),
+    );
     this.#send({ kind: "stop", addresses });
     const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
-    await exited;
+    const politely = await exited;
     clearTimeout(timer);
+    return politely;
   }
 }

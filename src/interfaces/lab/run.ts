@@ -4,8 +4,8 @@
  */
 
 import type { Lab } from "./lab.ts";
-import { LABS } from "./labs/index.ts";
-import { Network, namespacesOf, removeNamespaces } from "./network.ts";
+import { EVERY_LAB } from "./labs/index.ts";
+import { labEnvironment, Network, namespacesOf, removeNamespaces } from "./network.ts";
 import { startServers } from "./servers.ts";
 import { introduce, type Print, type TraceDepth, tell, tellTrace } from "./tell.ts";
 
@@ -21,10 +21,12 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** Numbers of those signals, for the exit status 128 + n that a shell expects. */
 const SIGNAL_NUMBER = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 
-/** Stops an engine in an orderly way before its host goes away. */
+/** Stops what a plane has beside its namespace in an orderly way, before the host goes away: an engine, pinned programs. */
 async function retire(network: Network): Promise<void> {
   const directors = network.lab.hosts.filter((host) => host.name.startsWith("director"));
-  await Promise.all(directors.map((host) => network.shell(host.name, "timeout -s KILL 3 lvsd engine stop")));
+  const ebpf = labEnvironment()["LVSD_PLANE"] === "ebpf";
+  const command = ebpf ? "lvsd planes reset" : "timeout -s KILL 3 lvsd engine stop";
+  await Promise.all(directors.map((host) => network.shell(host.name, command)));
 }
 
 /** How to go on in a lab that stays. */
@@ -86,14 +88,14 @@ export async function runLab(lab: Lab, options: LabOptions, print: Print): Promi
  * @returns the names of the namespaces that were removed.
  */
 export async function downLabs(prefix: string): Promise<string[]> {
-  const names = LABS.flatMap((lab) => namespacesOf(`${prefix}-${lab.name}`));
+  const names = EVERY_LAB.flatMap((lab) => namespacesOf(`${prefix}-${lab.name}`));
   await Promise.all(
-    LABS.map(async (lab) => {
+    EVERY_LAB.map(async (lab) => {
       const network = new Network(lab, prefix);
       if (network.exists()) await retire(network);
     }),
   );
   await removeNamespaces(names);
-  for (const lab of LABS) new Network(lab, prefix).removeFolder();
+  for (const lab of EVERY_LAB) new Network(lab, prefix).removeFolder();
   return names;
 }

@@ -25,6 +25,27 @@ export interface ServerOptions {
 /** Without the prefix that an IPv4 client has on a socket of both families. */
 const plain = (address: string | undefined): string => (address ?? "?").replace(/^::ffff:/, "");
 
+/** Length of /download. */
+export const DOWNLOAD_BYTES = 20_000_000;
+
+/** A piece of it, and the time between two, ms: a megabyte a second. */
+const [PIECE, PIECE_MS] = [50_000, 50];
+
+/** Sends a download. A client that reads nothing is waited for. */
+function slowly(response: ServerResponse): void {
+  let left = DOWNLOAD_BYTES;
+  response.setHeader("Content-Length", left);
+  const timer = setInterval(() => {
+    if (response.writableNeedDrain) return;
+    response.write(Buffer.alloc(PIECE, "."));
+    left -= PIECE;
+    if (left > 0) return;
+    clearInterval(timer);
+    response.end();
+  }, PIECE_MS);
+  response.on("close", () => clearInterval(timer));
+}
+
 /** The text of an answer, such as `rs1 10.0.0.1 answers 192.168.1.10`. */
 export const answerText = (options: ServerOptions, client: string | undefined): string =>
   `${options.name} ${options.address} answers ${plain(client)}${options.says ? `: ${options.says}` : ""}`;
@@ -36,6 +57,10 @@ export const answerText = (options: ServerOptions, client: string | undefined): 
 export async function serve(options: ServerOptions): Promise<void> {
   const answer = (request: IncomingMessage, response: ServerResponse) => {
     response.setHeader("Content-Type", "text/plain");
+    if (request.url === "/download") {
+      slowly(response);
+      return;
+    }
     response.end(`${answerText(options, request.socket.remoteAddress)}\n`);
   };
   if (options.http !== undefined) {

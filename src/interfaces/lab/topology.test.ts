@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Lab } from "./lab.ts";
-import { LABS } from "./labs/index.ts";
+import { EVERY_LAB } from "./labs/index.ts";
 import { draw } from "./topology.ts";
 
 const lab = (hosts: Lab["hosts"], networks: Lab["networks"]): Lab => ({
@@ -62,7 +62,7 @@ test("draw() lets a lane pass by the interfaces of other networks", () => {
 });
 
 test("every lab's hosts, networks and steps name each other rightly", () => {
-  for (const { name, hosts, networks, steps, traced, alsoTraced } of LABS) {
+  for (const { name, hosts, networks, steps, traced, alsoTraced } of EVERY_LAB) {
     const hostNames = hosts.map((host) => host.name);
     const networkNames = networks.map((network) => network.name);
     for (const host of hosts) for (const nic of host.nics) expect(networkNames, name).toContain(nic.network);

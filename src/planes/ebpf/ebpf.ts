@@ -4,7 +4,7 @@
  * Built into a file of its own (`dist/lvsd-ebpf.cjs`), which commands load when this plane is chosen.
  * @module
  */
-import { mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import type { ConnectionStatus } from "../../core/connection.ts";
 import type { DaemonSpec, DaemonState, DaemonStatus } from "../../core/daemon.ts";
 import type { DestinationId, DestinationSpec, DestinationStatus } from "../../core/destination.ts";
@@ -24,7 +24,7 @@ import { openPin } from "../../sys/bpf/pins.ts";
 import { call } from "../../sys/bpf/program.ts";
 import { close, SysError } from "../../sys/libc.ts";
 import type { DataPlane, PlaneInfo } from "../plane.ts";
-import { checkSettings } from "./config.ts";
+import { checkSettings, shownSettings } from "./config.ts";
 import { readConnections } from "./connections.ts";
 import { CounterReader } from "./counters.ts";
 import { collectGarbage } from "./garbage.ts";
@@ -45,6 +45,9 @@ import { Rules } from "./rules.ts";
 
 // Loaded along with the plane, since commands have it as one file.
 export { report } from "./report.ts";
+
+/** Whether this plane has rules, or settings that are not the default, in the namespace of this thread. */
+export const hasRules = (): boolean => existsSync(ebpfPaths().rules);
 
 /** IPVS 1.2.1. */
 const IPVS_VERSION = 0x010201;
@@ -501,8 +504,8 @@ export class EbpfPlane implements DataPlane {
 
   settings(): Promise<Settings> {
     return this.#read(
-      () => new Rules(this.#host).settings,
-      (rules) => ({ ...rules.settings }),
+      () => shownSettings(new Rules(this.#host).settings),
+      (rules) => shownSettings(rules.settings),
     );
   }
   async setSettings(change: Partial<Settings>): Promise<void> {
@@ -580,8 +583,10 @@ function missing(id: ServiceId): never {
 }
 
 /** Refuses what the BPF programs cannot do. @throws UnsupportedError */
-function checkService(spec: ServiceSpec): void {
-  if (spec.engine === "sip")
+function checkService({ id, engine, persistent }: ServiceSpec): void {
+  // The engine is looked at for UDP only, and with persistence only, as in the kernel.
+  const udp = id.kind === "fwmark" || id.protocol === "udp";
+  if (engine === "sip" && persistent && udp)
     throw new UnsupportedError(
       "persistence by SIP Call-ID is nothing for the eBPF plane: it reads no payload; the engine and the kernel plane have it",
     );

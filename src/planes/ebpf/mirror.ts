@@ -30,6 +30,7 @@ import {
 import type { Maps } from "./maps.ts";
 import { Runs } from "./order.ts";
 import type { Rules } from "./rules.ts";
+import { ServerIndex } from "./servers.ts";
 
 const MARK_FAMILY = 0x80;
 const ERA_MASK = 0xffff;
@@ -53,6 +54,7 @@ export class Mirror {
   readonly #rules: Rules;
   readonly #routeTo: RouteTo;
   readonly #tables: TableWriter;
+  readonly #servers: ServerIndex;
   readonly #order: Runs;
   readonly #locals: Runs;
   /** Keys in `services` by service number, as they were found or written. */
@@ -63,6 +65,7 @@ export class Mirror {
     this.#rules = rules;
     this.#routeTo = routeTo;
     this.#tables = tables;
+    this.#servers = new ServerIndex(maps, rules);
     // Anywhere: where a killed or former command wrote last is not known, and should not be written again at once.
     const start = Math.floor(performance.timeOrigin * 1000 + performance.now() * 1000);
     this.#order = new Runs(LIMIT.order, start % LIMIT.order);
@@ -205,6 +208,7 @@ export class Mirror {
     this.#writeRoute(id, server);
     this.#writeLoad(id, server);
     this.#forgetHop(id);
+    this.#servers.update(server);
   }
 
   /** What depends on the routing tables, and whether it is a destination at all. */
@@ -383,6 +387,7 @@ export class Mirror {
   everything(): void {
     const { table } = this.#rules;
     for (const [server] of this.#rules.destinations()) this.#writeDestination(server);
+    this.#servers.prune();
     const wanted = new Set<number>();
     for (const service of table.services()) {
       const id = this.#rules.serviceNumber(service);

@@ -257,12 +257,13 @@ export class Rules {
     for (const service of this.table.services().reverse()) {
       all.push({ op: "addService", spec: service.spec, id: this.serviceNumber(service) });
       for (const server of [...service.destinations].reverse()) {
-        all.push({
-          op: "addDestination",
-          service: service.id,
-          spec: server.spec,
-          id: this.destinationNumber(server),
-        });
+        const id = this.destinationNumber(server);
+        const { spec, lastWeight } = server;
+        // mh goes on by the last weight that was not 0.
+        const quiesced = spec.weight === 0 && lastWeight !== 0;
+        const first = quiesced ? { ...spec, weight: lastWeight } : spec;
+        all.push({ op: "addDestination", service: service.id, spec: first, id });
+        if (quiesced) all.push({ op: "editDestination", service: service.id, spec });
       }
     }
     all.push(...this.#trashOperations());

@@ -13,6 +13,7 @@ import { type ServiceId, type ServiceSpec, type ServiceStatus, serviceKey } from
 import { DEFAULT_SETTINGS, type Settings } from "../../core/settings.ts";
 import { DEFAULT_TIMEOUTS, type Timeouts } from "../../core/timeouts.ts";
 import type { DataPlane, PlaneInfo } from "../plane.ts";
+import type { SyncStatus } from "../sync/status.ts";
 import { type EnginePaths, enginePaths } from "./paths.ts";
 import type { Answer, EngineStatus } from "./protocol.ts";
 
@@ -231,6 +232,9 @@ export class EngineClient implements DataPlane {
   }
   stopDaemon(state: DaemonState): Promise<void> {
     return this.#change("stopDaemon", state);
+  }
+  async syncStatus(): Promise<SyncStatus | undefined> {
+    return (await this.status())?.sync;
   }
   settings(): Promise<Settings> {
     return this.#ask("settings", [], false, () => ({ ...DEFAULT_SETTINGS }));

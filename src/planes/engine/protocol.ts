@@ -5,7 +5,7 @@
  */
 import type { TableErrorCode } from "../../core/errors.ts";
 import type { DataPlane } from "../plane.ts";
-import type { SyncStatus } from "./sync.ts";
+import type { SyncStatus } from "../sync/status.ts";
 
 /** Longest line accepted, in characters. */
 export const MAX_LINE = 4 << 20;

@@ -5,38 +5,20 @@
  */
 import type { DaemonStatus } from "../../core/daemon.ts";
 import type { Director } from "../../core/director.ts";
-import type { BackupCounts, SyncBackup } from "../../core/sync/backup.ts";
+import type { SyncBackup } from "../../core/sync/backup.ts";
 import { type MulticastGroup, MulticastReceiver } from "../../sys/multicast.ts";
 import { formatAddress } from "../../wire/address.ts";
+import { Meter } from "../sync/meter.ts";
 import { PeerClient, type PeerReport } from "../sync/peer-client.ts";
+import type { BackupStatus } from "../sync/status.ts";
 
 /** Messages read in one go, so that packets get their turn. */
 const BATCH = 64;
 const LONGEST_MESSAGE = 65536;
 /** A peer that could not be had is asked again when it is heard after this, ms. */
 const RETRY_MS = 5000;
-
-/** The master, as its backup knows it. */
-export interface PeerStatus {
-  readonly address: string;
-  /** Milliseconds since it was heard last. */
-  readonly heardMs: number;
-  /** Milliseconds since its whole table was here; absent: not yet, or there is no key. */
-  readonly tableMs?: number;
-  /** Connections it has. */
-  readonly connections?: number;
-  /** Messages to the group that did not arrive since the table came. */
-  readonly lost?: number;
-  /** Why the table could not be had the last time it was asked for. */
-  readonly failure?: string;
-}
-
-/** What a backup did. */
-export interface BackupStatus extends BackupCounts {
-  /** Connections in the table here. */
-  readonly connections: number;
-  readonly peer?: PeerStatus;
-}
+/** Another master is followed when the one that is known has been silent for so long, ms. */
+const SILENT_MS = 3000;
 
 /** See the module's description. */
 export class BackupDaemon {
@@ -45,8 +27,11 @@ export class BackupDaemon {
   readonly #key: Buffer | undefined;
   readonly #clock: () => number;
   readonly #backup: SyncBackup;
+  readonly #groups: readonly MulticastGroup[];
   readonly #receivers: readonly MulticastReceiver[];
   readonly #bytes = new Uint8Array(new ArrayBuffer(LONGEST_MESSAGE));
+  readonly #meter = new Meter();
+  #received = 0;
   #address: string | undefined;
   #heardAt = 0;
   #client: PeerClient | undefined;
@@ -58,6 +43,7 @@ export class BackupDaemon {
   #difference: number | undefined;
   /** Messages that came with the table, not by the group. */
   #direct = 0;
+  #closing = false;
 
   /** @throws SysError */
   constructor(
@@ -72,9 +58,10 @@ export class BackupDaemon {
     this.#key = key;
     this.#clock = clock;
     this.#backup = director.backup(status.syncId);
+    this.#groups = groups;
     this.#receivers = groups.map((group) => new MulticastReceiver(group));
     for (const [i, receiver] of this.#receivers.entries())
-      receiver.onReadable(() => this.#receive(receiver, groups[i]));
+      receiver.onReadable(() => void this.#receive(receiver, i));
   }
 
   get status(): BackupStatus {
@@ -85,6 +72,7 @@ export class BackupDaemon {
     return {
       ...this.#backup.counts,
       connections: this.#director.connections.count,
+      rates: this.#meter.rates,
       ...(this.#address && {
         peer: {
           address: this.#address,
@@ -98,9 +86,19 @@ export class BackupDaemon {
     };
   }
 
+  /** To be called once a second. */
+  sample(now: number): void {
+    this.#meter.sample(now, this.#backup.counts.messages, this.#received);
+  }
+
+  /** Ends; what has arrived counts. */
   close(): void {
+    this.#closing = true;
     this.#client?.close();
-    for (const receiver of this.#receivers) receiver.close();
+    for (const [i, receiver] of this.#receivers.entries()) {
+      while (this.#receive(receiver, i) === BATCH);
+      receiver.close();
+    }
   }
 
   /** Messages that the peer sent and this end has not seen. */
@@ -108,26 +106,31 @@ export class BackupDaemon {
     return report.messages - (this.#backup.counts.messages - this.#direct);
   }
 
-  #receive(receiver: MulticastReceiver, group: MulticastGroup): void {
+  /** Takes what has arrived on a port, {@link BATCH} messages at most: how many. */
+  #receive(receiver: MulticastReceiver, port: number): number {
     for (let i = 0; i < BATCH; i++) {
       let n: number;
       try {
         n = receiver.read(this.#bytes);
       } catch {
-        return; // The interface went down: it may come back.
+        return i; // The interface went down: it may come back.
       }
-      if (n < 0) return;
+      if (n < 0) return i;
       const now = this.#clock();
       const refused = this.#backup.counts.refused;
       this.#backup.receive(this.#bytes.subarray(0, n), now);
-      if (this.#backup.counts.refused === refused) this.#heard(receiver, group, now);
+      if (this.#backup.counts.refused !== refused) continue;
+      this.#received += n;
+      this.#heard(receiver, this.#groups[port], now);
     }
+    return BATCH;
   }
 
   #heard(receiver: MulticastReceiver, group: MulticastGroup, now: number): void {
     const text = formatAddress(group.family, receiver.from);
     const address = text.startsWith("fe80:") ? `${text}%${group.name}` : text;
     if (address !== this.#address) {
+      if (this.#address !== undefined && now - this.#heardAt < SILENT_MS) return;
       // Another master: what the former one said does not count any more.
       this.#client?.close();
       this.#client = undefined;
@@ -137,12 +140,14 @@ export class BackupDaemon {
       this.#address = address;
     }
     this.#heardAt = now;
-    if (this.#key && !this.#client && now >= this.#askAgainAt) this.#ask(this.#key, address);
+    if (this.#key && !this.#client && !this.#closing && now >= this.#askAgainAt)
+      this.#ask(this.#key, address);
   }
 
   #ask(key: Buffer, address: string): void {
     const { port, syncId } = this.#status;
     this.#difference = undefined;
+    let complete = false;
     this.#client = new PeerClient(key, address, port, syncId, {
       message: (bytes) => {
         const { messages } = this.#backup.counts;
@@ -150,6 +155,7 @@ export class BackupDaemon {
         this.#direct += this.#backup.counts.messages - messages;
       },
       complete: () => {
+        complete = true;
         this.#tableAt = this.#clock();
         this.#failure = undefined;
       },
@@ -159,7 +165,8 @@ export class BackupDaemon {
       },
       closed: (why) => {
         this.#client = undefined;
-        this.#failure = why;
+        // Afterwards it may end as it likes: a master that becomes a backup does.
+        this.#failure = complete ? undefined : why;
         this.#askAgainAt = this.#clock() + RETRY_MS;
       },
     });

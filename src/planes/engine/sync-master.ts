@@ -6,23 +6,17 @@
 import { networkInterfaces } from "node:os";
 import type { DaemonStatus } from "../../core/daemon.ts";
 import type { Director } from "../../core/director.ts";
-import type { MasterCounts, SyncMaster } from "../../core/sync/master.ts";
+import type { SyncMaster } from "../../core/sync/master.ts";
 import { type MulticastGroup, MulticastSender } from "../../sys/multicast.ts";
 import { SyncWriter } from "../../wire/sync.ts";
+import { Meter } from "../sync/meter.ts";
 import { PeerServer } from "../sync/peer-server.ts";
+import type { MasterStatus } from "../sync/status.ts";
 
 /** How often a master with a key says that it is there when it has nothing else to say, ms. */
 const HEARTBEAT_MS = 1000;
 /** Slots of the table looked at for one step of an answer to a peer. */
 const TABLE_BATCH = 1000;
-
-/** What a master did. */
-export interface MasterStatus extends MasterCounts {
-  /** Messages that could not be sent. */
-  readonly failed: number;
-  /** Backups that follow this one by the shared key. */
-  readonly peers: number;
-}
 
 /** The first address of an interface that is of this family; link-local IPv6 ones with their scope. */
 export function addressOfInterface(name: string, family: 4 | 6): string | undefined {
@@ -37,6 +31,7 @@ export class MasterDaemon {
   readonly #master: SyncMaster;
   readonly #server: PeerServer | undefined;
   readonly #heartbeat: NodeJS.Timeout | undefined;
+  readonly #meter = new Meter();
   #failed = 0;
   #told = 0;
 
@@ -71,11 +66,24 @@ export class MasterDaemon {
   }
 
   get status(): MasterStatus {
-    return { ...this.#master.counts, failed: this.#failed, peers: this.#server?.peers ?? 0 };
+    return {
+      ...this.#master.counts,
+      failed: this.#failed,
+      peers: this.#server?.peers ?? 0,
+      rates: this.#meter.rates,
+    };
   }
 
+  /** To be called once a second. */
+  sample(now: number): void {
+    const { messages, bytes } = this.#master.counts;
+    this.#meter.sample(now, messages, bytes);
+  }
+
+  /** Ends; what waits leaves first, and the connections that were too young to be announced. */
   close(): void {
     clearInterval(this.#heartbeat);
+    this.#master.announceYoung();
     this.#director.stopMaster();
     this.#server?.close();
     for (const sender of this.#senders) sender.close();

@@ -9,16 +9,11 @@ import type { MulticastGroup } from "../../sys/multicast.ts";
 import type { Routes } from "../../sys/route.ts";
 import { parseAddress } from "../../wire/address.ts";
 import { readSyncKey } from "../sync/key.ts";
-import { BackupDaemon, type BackupStatus } from "./sync-backup.ts";
-import { MasterDaemon, type MasterStatus } from "./sync-master.ts";
+import type { SyncStatus } from "../sync/status.ts";
+import { BackupDaemon } from "./sync-backup.ts";
+import { MasterDaemon } from "./sync-master.ts";
 
-/** What the daemons did. */
-export interface SyncStatus {
-  readonly master?: MasterStatus;
-  readonly backup?: BackupStatus;
-  /** Why the shared key is not used. */
-  readonly keyFailure?: string;
-}
+const SAMPLE_MS = 1000;
 
 /** The daemons that run. */
 export class SyncDaemons {
@@ -28,7 +23,9 @@ export class SyncDaemons {
   readonly #of = new Map<DaemonState, DaemonStatus>();
   #master: MasterDaemon | undefined;
   #backup: BackupDaemon | undefined;
+  #key = false;
   #keyFailure: string | undefined;
+  #sampling: NodeJS.Timeout | undefined;
 
   /** `clock` gives monotonic ms. */
   constructor(director: Director, routes: Routes, clock: () => number) {
@@ -58,18 +55,35 @@ export class SyncDaemons {
       }
       this.#of.set(state, status);
     }
+    this.#sample(this.#of.size > 0);
   }
 
   status(): SyncStatus {
     return {
       ...(this.#master && { master: this.#master.status }),
       ...(this.#backup && { backup: this.#backup.status }),
+      key: this.#key && this.#of.size > 0,
       ...(this.#keyFailure && this.#of.size > 0 && { keyFailure: this.#keyFailure }),
     };
   }
 
   close(): void {
     for (const state of [...this.#of.keys()]) this.#end(state);
+    this.#sample(false);
+  }
+
+  /** Looks at the daemons' counters every second while there are any. */
+  #sample(wanted: boolean): void {
+    if (!wanted) {
+      clearInterval(this.#sampling);
+      this.#sampling = undefined;
+      return;
+    }
+    this.#sampling ??= setInterval(() => {
+      const now = this.#clock();
+      this.#master?.sample(now);
+      this.#backup?.sample(now);
+    }, SAMPLE_MS);
   }
 
   #start(status: DaemonStatus): void {
@@ -90,6 +104,7 @@ export class SyncDaemons {
     const found = readSyncKey();
     this.#keyFailure = found.kind === "unusable" ? found.why : undefined;
     const key = found.kind === "key" ? found.key : undefined;
+    this.#key = key !== undefined;
     if (status.state === "master") this.#master = new MasterDaemon(this.#director, status, groups, key);
     else this.#backup = new BackupDaemon(this.#director, status, groups, key, this.#clock);
   }

@@ -12,6 +12,9 @@ import { reasonOf } from "./verifier.ts";
 /** `struct bpf_object_open_opts`. */
 const OPTIONS = { size: 0, name: 8, logBuf: 56, logSize: 64, logLevel: 72, length: 80 } as const;
 const ENOSPC = 28;
+/** A signal interrupted the verifier. */
+const EAGAIN = 11;
+const ATTEMPTS = 10;
 /** Bytes of log; memory that is not written costs nothing. */
 const LOG_SIZE = 16 << 20;
 const LOG_SIZE_MAX = 512 << 20;
@@ -70,7 +73,8 @@ export class BpfObject {
 
   /** Loads an object. @throws VerifierError, SysError */
   static load(bytes: Uint8Array, name: string, fitting: Fitting = {}): BpfObject {
-    for (let logSize = LOG_SIZE; ; logSize *= 4) {
+    let logSize = LOG_SIZE;
+    for (let attempt = 1; ; attempt++) {
       const log = memory(logSize);
       const object = open(bytes, name, log);
       try {
@@ -80,8 +84,12 @@ export class BpfObject {
           takeMessages();
           return new BpfObject(object);
         }
-        // A log that does not fit hides the true error.
-        if (result === -ENOSPC && log[0] !== 0 && logSize < LOG_SIZE_MAX) throw RETRY;
+        if (result === -EAGAIN && attempt < ATTEMPTS) throw RETRY;
+        if (result === -ENOSPC && log[0] !== 0 && logSize < LOG_SIZE_MAX) {
+          // A log that does not fit hides the true error.
+          logSize *= 4;
+          throw RETRY;
+        }
         throw refusal(result, name, text(log, 0, log.length));
       } catch (error) {
         libbpf.closeObject(object);

@@ -6,6 +6,50 @@ const checks = (checker: string, options = "") =>
 const spec = (checker: string) => checks(checker)[0].spec;
 const timing = (checker: string) => checks(checker)[0].timing;
 
+describe("words that do nothing", () => {
+  it.each([
+    ["HTTP_GET {\nurl {\npath /\nregex_no_match\n}\n}", "no-effect"],
+    ["HTTP_GET {\nurl {\npath /\n}\nenable_sni\n}", "no-effect"],
+    ["UDP_CHECK {\nmin_reply_length 4\n}", "no-effect"],
+  ])("%j is told", (checker, code) => {
+    expect(reading(around(checker)).diagnostics.map((d) => `${d.severity} ${d.code}`)).toEqual([
+      `warning ${code}`,
+    ]);
+  });
+
+  it.each([
+    ["ip_family inet6", "no-effect"],
+    ["persistence_engine sip", "no-effect"],
+    ["sorry_server_lvs_method DR", "no-effect"],
+    ["sh-port", "no-effect"],
+  ])("%s of a virtual server alone is told, and does nothing", (word, code) => {
+    const read = reading(around("", "", word));
+    expect(read.diagnostics.map((d) => d.code)).toEqual([code]);
+    expect(read.wanted.virtualServers[0].service.schedFlags).toBe(0);
+  });
+
+  it("a lower threshold without an upper one is left out, with an error: no table takes it", () => {
+    const read = reading(around("", "lthreshold 9"));
+    expect(read.diagnostics.map((d) => `${d.severity} ${d.code}`)).toEqual(["error bad-range"]);
+    expect(read.wanted.virtualServers[0].servers[0]).toMatchObject({ upper: 0, lower: 0 });
+  });
+});
+
+it("users and groups that do not exist are told where they stand, for checks and for notify scripts", () => {
+  const others = { "/etc/passwd": "web:x:33:33::/:\n", "/etc/group": "www:x:33:\n" };
+  const read = (user: string) =>
+    reading(
+      around(`MISC_CHECK {\nmisc_path /bin/true\nuser ${user}\n}`, `notify_up /bin/true ${user}`),
+      {},
+      others,
+    ).diagnostics.flatMap((d) => (d.severity === "error" ? [`${d.at.line} ${d.message}`] : []));
+  expect(read("web www")).toEqual([]);
+  expect(read("33 33")).toEqual([]);
+  const nobody = "there is no user wob; the program cannot run";
+  expect(read("wob www")).toEqual([`7 ${nobody}`, `10 ${nobody}`]);
+  expect(read("web wow")).toEqual([7, 10].map((n) => `${n} there is no group wow; the program cannot run`));
+});
+
 describe("where a check goes", () => {
   it("is the real server, unless it is told otherwise", () => {
     expect(spec("TCP_CHECK {\n}").target).toEqual({ family: 4, address: "10.0.1.1", port: 8080 });
@@ -52,6 +96,19 @@ describe("defaults of timing, in ms: retry, before retry, while down", () => {
 });
 
 describe("HTTP_GET and SSL_GET", () => {
+  it("send each url its own name by SNI, without a port, and only when asked to", () => {
+    const names = (more: string, kind = "SSL_GET") =>
+      spec(`${kind} {\nurl {\npath /\nvirtualhost u:443\n}\nurl {\npath /\n}\nvirtualhost h\n${more}\n}`) as {
+        readonly urls?: readonly { readonly sni?: string }[];
+      };
+    expect(names("enable_sni").urls?.map(({ sni }) => sni)).toEqual(["u", "h"]);
+    expect(names("sni_name s")).toMatchObject({
+      sni: "s",
+      urls: [{ virtualhost: "u:443" }, { virtualhost: "h" }],
+    });
+    expect(JSON.stringify([names(""), names("enable_sni", "HTTP_GET")])).not.toContain("sni");
+  });
+
   it("have urls with all they say", () => {
     const url =
       'url {\npath "/a b"\nstatus_code 200-299 404\ndigest D41D8CD98F00B204E9800998ECF8427E\nvirtualhost u\nregex "^ok$"\nregex_no_match\nregex_options caseless multiline\nregex_min_offset 3\nregex_max_offset 90\nregex_stack 1 2\n}';
@@ -62,7 +119,6 @@ describe("HTTP_GET and SSL_GET", () => {
     ).toMatchObject({
       kind: "http",
       tls: true,
-      sni: "h",
       version: "1.1",
       method: "GET",
       fastRecovery: true,

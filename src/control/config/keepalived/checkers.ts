@@ -3,6 +3,7 @@
  * @module
  */
 import { suggest } from "../suggest.ts";
+import { checkAccount } from "./accounts.ts";
 import type { CheckerDraft, EndpointDraft, UrlDraft } from "./checker-draft.ts";
 import { type Keyword, quotedWords, readBlock, surplus, type Table, table } from "./keyword.ts";
 import type { Reader } from "./reader.ts";
@@ -123,9 +124,10 @@ const HTTP: Table<CheckerDraft> = table<CheckerDraft>({
       if (spec) into.urls.push(spec);
     },
   },
-  virtualhost: wordKeyword("virtualhost"),
+  virtualhost: { ...wordKeyword<CheckerDraft>("virtualhost"), absent: "HTTP_GET virtualhost name missing" },
   http_protocol: {
     least: 1,
+    absent: "Missing http_protocol version",
     read({ words }, into, reader) {
       const { text } = words[1];
       const version = text.toUpperCase();
@@ -176,9 +178,11 @@ function hexBytes(words: readonly Word[], reader: Reader, what: "payload" | "rep
 export const USER_KEYWORD: Keyword<{ user?: string; group?: string }> = {
   least: 1,
   most: 2,
-  read({ words }, into) {
+  absent: "No user specified for the script",
+  read({ words }, into, reader) {
     into.user = words[1].text;
     if (words[2]) into.group = words[2].text;
+    checkAccount(words[1], words[2], reader, "Failed to set uid/gid for the script - removing");
   },
 };
 
@@ -252,6 +256,7 @@ export const CHECKERS: Readonly<Record<string, Table<CheckerDraft>>> = {
     nb_get_retry: NB_GET_RETRY,
     payload: {
       least: 1,
+      absent: "UDP_CHECK payload requires a payload",
       most: Number.POSITIVE_INFINITY,
       read(statement, into, reader) {
         const bytes = hexBytes(quotedWords(statement), reader, "payload");

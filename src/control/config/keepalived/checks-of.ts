@@ -83,22 +83,26 @@ function httpOf(
   draft: CheckerDraft,
   inherited: Inherited,
   around: CheckSurroundings,
+  reader: Reader,
 ): Omit<Kind<"http">, "target" | "timeoutMs"> {
   const host = draft.virtualhost ?? inherited.virtualhost;
   const tls = draft.word.text === "SSL_GET";
-  const sni =
-    draft.sniName ??
-    (draft.enableSni ? (host ?? draft.urls.find((u) => u.virtualhost)?.virtualhost) : undefined);
+  if (!tls && (draft.enableSni || draft.sniName !== undefined)) {
+    reader.warn("no-effect", draft.word, "SNI has no effect without TLS", { remedy: "use SSL_GET" });
+  }
+  const named = tls && draft.sniName === undefined && draft.enableSni;
   return {
     kind: "http",
     tls,
     version: draft.httpVersion ?? "1.0",
     method: "GET",
-    urls: draft.urls.map((url) =>
-      url.virtualhost === undefined && host ? { ...url, virtualhost: host } : url,
-    ),
+    urls: draft.urls.map((url) => {
+      const name = url.virtualhost ?? host;
+      if (name === undefined) return url;
+      return { ...url, virtualhost: name, ...(named ? { sni: name.replace(/:\d+$/, "") } : {}) };
+    }),
     redirects: 0,
-    ...(tls && sni !== undefined ? { sni } : {}),
+    ...(tls && draft.sniName !== undefined ? { sni: draft.sniName } : {}),
     ...(draft.fastRecovery ? { fastRecovery: true } : {}),
     ...(tls && around.client ? { client: around.client } : {}),
   };
@@ -123,7 +127,7 @@ function questionOf(
       return { kind: "tcp" };
     case "HTTP_GET":
     case "SSL_GET":
-      if (draft.urls.length > 0) return httpOf(draft, inherited, around);
+      if (draft.urls.length > 0) return httpOf(draft, inherited, around, reader);
       return incomplete(
         `this ${draft.word.text} has no url; it is left out`,
         "add url { path / }",
@@ -147,11 +151,15 @@ function questionOf(
           },
         );
       }
-      const wantsReply = draft.requireReply || draft.minReply !== undefined || draft.maxReply !== undefined;
+      if (!draft.requireReply && (draft.minReply !== undefined || draft.maxReply !== undefined)) {
+        reader.warn("no-effect", draft.word, "lengths of a reply have no effect without require_reply", {
+          remedy: "add a line: require_reply",
+        });
+      }
       return {
         kind: "udp",
         ...(draft.payload === undefined ? {} : { payload: draft.payload }),
-        ...(wantsReply && draft.requireReply
+        ...(draft.requireReply
           ? {
               requireReply: {
                 minBytes,

@@ -30,6 +30,36 @@ describe("lines", () => {
   });
 });
 
+describe("files that include each other", () => {
+  it("are read once, with a message at the line, however often they do", () => {
+    const others = { "/etc/b.conf": "b 1\ninclude *.conf\ninclude k.conf\n" };
+    const found = reading("include *.conf\ninclude *.conf\na\n", {}, others);
+    const circles = found.diagnostics.filter(({ code }) => code === "include-circle");
+    expect(circles.map(({ at }) => `${at.file}:${at.line}`)).toEqual([
+      "/etc/k.conf:1",
+      "/etc/k.conf:2",
+      "/etc/b.conf:2",
+      "/etc/b.conf:2",
+      "/etc/b.conf:3",
+    ]);
+    expect(found.tree.map(({ words }) => words[0].text)).toEqual(["b", "b", "a"]);
+  });
+
+  it("end also when every one has a name of its own", () => {
+    const tree: Record<string, string> = {};
+    for (let i = 0; i < 40; i++) tree[`/etc/f${i}.conf`] = `include f${i + 1}.conf\ninclude f${i + 1}.conf\n`;
+    const codes = reading("include f0.conf\n", {}, tree).diagnostics.map(({ code }) => code);
+    expect(codes).toContain("too-much");
+  });
+});
+
+it("a place behind escapes, parameters and characters of two units is still the right one", () => {
+  const read = reading(
+    '$A=x\nglobal_defs {\n router_id "\u{1f600}" # \\#\n nonsense\\# \u{1f600} ${A} } foo\n',
+  );
+  expect(codes(read)).toEqual(["4:2 warning unknown-keyword", "4:23 warning unknown-keyword"]);
+});
+
 describe("parameters", () => {
   it.each([
     ["$P=80\na $P,$P) $P. ${P}x", "a 80,80) $P. 80x"],
@@ -115,9 +145,5 @@ describe("includes", () => {
 
   it("includem with a wildcard may match nothing", () => {
     expect(codes(reading("includem none*.conf"))).toEqual([]);
-  });
-
-  it("that include themselves end", () => {
-    expect(codes(reading("include k.conf\n")).join()).toContain("too-much");
   });
 });

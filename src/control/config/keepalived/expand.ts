@@ -7,13 +7,15 @@
 import { posix } from "node:path";
 import { expandBraces, type FileAccess, glob, hasWildcard } from "../files.ts";
 import type { Reader } from "./reader.ts";
-import { columnOf, type Origin, replace, slice, type Text, wordAt } from "./text.ts";
+import { columnOf, type Origin, only, replace, slice, type Text, wordAt } from "./text.ts";
 
 /** Most lines that one configuration may grow to. */
-const MOST_LINES = 2_000_000;
+const MOST_LINES = 1_000_000;
 /** Most substitutions in one line: parameters may name each other, also in circles. */
 const MOST_SUBSTITUTIONS = 1000;
 const MOST_INCLUDES = 64;
+/** Most files; links may hide that they include each other. */
+const MOST_FILES = 10_000;
 
 /** Settings of the expansion. */
 export interface Surroundings {
@@ -59,15 +61,14 @@ function decomment(t: Text): Text {
 /** `\#` and `\!` outside quotes become plain characters. */
 function unescapeComments(t: Text): Text {
   if (!/\\[#!]/.test(t.text)) return t;
-  let out = t;
+  const keep: number[] = [];
   let quoted = false;
-  for (let i = 0; i < out.text.length; i++) {
-    if (out.text[i] === '"') quoted = !quoted;
-    else if (!quoted && out.text[i] === "\\" && /[#!]/.test(out.text[i + 1] ?? "")) {
-      out = replace(out, i, i + 1, "");
-    }
+  for (let i = 0; i < t.text.length; i++) {
+    if (t.text[i] === '"') quoted = !quoted;
+    if (!quoted && t.text[i] === "\\" && /[#!]/.test(t.text[i + 1] ?? "")) i++;
+    keep.push(i);
   }
-  return out;
+  return only(t, keep);
 }
 
 /** Whether a line of a definition goes on in the next. */
@@ -90,6 +91,8 @@ export class Expansion {
   readonly #definitions = new Map<string, Definition>();
   readonly #reader: Reader;
   readonly #around: Surroundings;
+  /** Files that are being read, the outermost first. */
+  readonly #reading: string[] = [];
   #overflow = false;
 
   constructor(reader: Reader, around: Surroundings) {
@@ -100,6 +103,12 @@ export class Expansion {
   /** Reads a file's text. */
   file(path: string, content: string, depth = 0): void {
     this.opened.push(path);
+    this.#reading.push(path);
+    this.#lines(path, content, depth);
+    this.#reading.pop();
+  }
+
+  #lines(path: string, content: string, depth: number): void {
     const sources = content.split("\n");
     if (sources.at(-1) === "") sources.pop();
     const folder = posix.dirname(path);
@@ -307,6 +316,7 @@ export class Expansion {
     while (/\s/.test(line.text[from] ?? "")) from++;
     const rest = slice(line, from, line.text.length);
     for (const round of rounds) {
+      if (this.#overflow) return;
       for (const [name, value] of round) {
         this.#definitions.set(name, [{ text: value, from: line.from, start: columnOf(line, 0) }]);
       }
@@ -333,6 +343,11 @@ export class Expansion {
       this.#reader.error("too-much", word, `files include each other more than ${MOST_INCLUDES} deep`);
       return;
     }
+    if (this.opened.length >= MOST_FILES) {
+      if (!this.#overflow) this.#reader.error("too-much", word, `more than ${MOST_FILES} files are included`);
+      this.#overflow = true;
+      return;
+    }
     let found = 0;
     let empty = 0;
     for (const alternative of expandBraces(pattern)) {
@@ -340,6 +355,12 @@ export class Expansion {
       found += paths.length;
       if (paths.length === 0) empty++;
       for (const path of paths) {
+        if (this.#reading.includes(path)) {
+          this.#reader.error("include-circle", word, `${path} includes itself; it is not read again`, {
+            remedy: `remove this line, or name the other files: ${pattern} means this one too`,
+          });
+          continue;
+        }
         const kind = this.#around.files.kind(path);
         const content = kind === "file" ? this.#around.files.read(path) : undefined;
         if (content !== undefined) this.file(path, content, depth + 1);

@@ -50,6 +50,14 @@ describe("global_defs", () => {
     });
   });
 
+  it("reads how the VRRP process is scheduled", () => {
+    expect(global("vrrp_rt_priority 50\nvrrp_priority -10").vrrpProcess).toEqual({
+      realtimePriority: 50,
+      nice: -10,
+    });
+    expect(global("").vrrpProcess).toBeUndefined();
+  });
+
   it("reads namespaces and instances outside of blocks", () => {
     expect(reading("net_namespace blue\ninstance two\n").wanted.global).toMatchObject({
       netns: "blue",

@@ -218,7 +218,7 @@ const scriptOf = (field: "startupScript" | "shutdownScript", name: string): Keyw
 
 /** The keywords of global_defs. */
 export const GLOBAL_DEFS: Table<GlobalDraft> = table<GlobalDraft>({
-  router_id: wordKeyword("routerId"),
+  router_id: { ...wordKeyword<GlobalDraft>("routerId"), absent: "routerid name missing - ignoring" },
   lvs_id: {
     ...wordKeyword<GlobalDraft>("routerId"),
     instead: "write router_id; keepalived has not known lvs_id since 1.0",

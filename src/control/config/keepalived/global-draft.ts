@@ -19,6 +19,9 @@ export interface VrrpDefaults {
   arpIntervalMs?: number;
   naIntervalMs?: number;
   minGarp?: boolean;
+  garpExtra?: { readonly everyMs: number; readonly all: boolean };
+  realtimePriority?: number;
+  nice?: number;
   downTimerAdverts?: number;
   lowerPrioNoAdvert?: boolean;
   higherPrioSendAdvert?: boolean;

@@ -4,7 +4,7 @@
  */
 import type { GlobalDraft, VrrpDefaults } from "./global-draft.ts";
 import type { Keyword } from "./keyword.ts";
-import { addressOf, flag, int, timer } from "./values.ts";
+import { addressOf, extraAnnouncements, flag, int, timer } from "./values.ts";
 
 const U32_MAX = 4294967295;
 /** Longest advert delay keepalived can count, in seconds. */
@@ -122,6 +122,16 @@ export const GLOBAL_VRRP: Readonly<Record<string, Keyword<GlobalDraft>>> = {
   vrrp_garp_interval: interval("arpIntervalMs", "vrrp_garp_interval"),
   vrrp_gna_interval: interval("naIntervalMs", "vrrp_gna_interval"),
   vrrp_min_garp: onOff("minGarp"),
+  vrrp_garp_extra_if: {
+    least: 1,
+    most: 2,
+    read({ words }, into, reader) {
+      const extra = extraAnnouncements(words, reader, "Invalid vrrp_garp_extra_if '%s' - ignoring");
+      if (extra) into.vrrp.garpExtra = extra;
+    },
+  },
+  vrrp_rt_priority: number("realtimePriority", 1, 99, "vrrp process real-time priority '%s' invalid"),
+  vrrp_priority: number("nice", -20, 19, "Invalid vrrp process priority specified"),
   vrrp_down_timer_adverts: number("downTimerAdverts", 1, 100, "Invalid vrrp_down_timer_adverts [1:100] '%s'"),
   vrrp_lower_prio_no_advert: onOff("lowerPrioNoAdvert"),
   vrrp_higher_prio_send_advert: onOff("higherPrioSendAdvert"),

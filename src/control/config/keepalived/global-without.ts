@@ -23,7 +23,8 @@ const processes = (suffixes: string) =>
 export const GLOBAL_WITHOUT: Readonly<Record<string, Keyword<unknown>>> = Object.fromEntries([
   ...because(
     "the operating system's own means set it: systemd's CPUSchedulingPolicy, LimitRTTIME, CPUAffinity",
-    `${processes("priority no_swap rt_priority rlimit_rttime rlimit_rtime cpu_affinity")} max_auto_priority min_auto_priority_delay`,
+    `${processes("no_swap rlimit_rttime rlimit_rtime cpu_affinity")} checker_priority bfd_priority checker_rt_priority bfd_rt_priority
+    max_auto_priority min_auto_priority_delay`,
   ),
   ...because(
     "socket buffers grow by themselves",
@@ -41,7 +42,7 @@ export const GLOBAL_WITHOUT: Readonly<Record<string, Keyword<unknown>>> = Object
   ...because(
     "packets to a VIP that is not accepted are dropped without tables of these names",
     `
-    vrrp_iptables vrrp_ipsets nftables nftables_priority nftables_counters nftables_ifindex vrrp_garp_extra_if`,
+    vrrp_iptables vrrp_ipsets nftables nftables_priority nftables_counters nftables_ifindex`,
   ),
   ...because(
     "there is no SNMP here; metrics say the same",

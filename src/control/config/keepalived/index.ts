@@ -118,6 +118,7 @@ function globalOf(read: Draft, hostName: string, sync: SyncDaemonSpec | undefine
     spec: T | undefined,
     timeoutS: number | undefined,
   ) => spec && { ...spec, timeoutS: timeoutS ?? 10 };
+  const { realtimePriority, nice } = global.vrrp;
   const entries = {
     mail,
     timeouts: global.timeouts,
@@ -128,6 +129,13 @@ function globalOf(read: Draft, hostName: string, sync: SyncDaemonSpec | undefine
     notifyFifo: fifoOf(global.fifos.all),
     lvsNotifyFifo: fifoOf(global.fifos.lvs),
     vrrpNotifyFifo: fifoOf(global.fifos.vrrp),
+    vrrpProcess:
+      realtimePriority === undefined && nice === undefined
+        ? undefined
+        : {
+            ...(realtimePriority === undefined ? {} : { realtimePriority }),
+            ...(nice === undefined ? {} : { nice }),
+          },
     netns: global.netns,
     instance: global.instance,
   };

@@ -203,6 +203,9 @@ export class FinishingInstance {
       trackSource: draft.trackSource ?? false,
       group: this.#group(family),
       peers: unicast,
+      ...(draft.faultWithoutPeers && draft.unicast && unicast.length === 0
+        ? { faultWithoutPeers: true }
+        : {}),
       unicastTtl: draft.unicastTtl ?? 255,
       checkUnicastSource: draft.checkUnicastSource ?? defaults.checkUnicastSource ?? false,
       ...(vmac === undefined ? {} : { vmac }),
@@ -327,8 +330,12 @@ export class FinishingInstance {
     if (draft.unicast && peers.length === 0) {
       this.#warn(
         "unicast-without-peers",
-        "unicast_peer names nobody; adverts are multicast",
-        "A unicast keyword has been specified without any unicast peers. Defaulting to multicast. This usage is deprecated - please update your configuration.",
+        draft.faultWithoutPeers
+          ? "unicast_peer names nobody; the instance stays in fault"
+          : "unicast_peer names nobody; adverts are multicast",
+        draft.faultWithoutPeers
+          ? "Cannot use unicast without any peers - going to fault state"
+          : "A unicast keyword has been specified without any unicast peers. Defaulting to multicast. This usage is deprecated - please update your configuration.",
         "name the other routers, one a line",
         draft.unicast,
       );
@@ -504,6 +511,7 @@ export class FinishingInstance {
     const { draft } = this;
     const { vrrp } = this.global;
     const least = vrrp.minGarp ?? false;
+    const extra = draft.garpExtra ?? vrrp.garpExtra;
     const delayMs = draft.garpDelayMs ?? vrrp.garpDelayMs ?? (least ? 0 : 5000);
     const repeat = draft.garpRepeat ?? vrrp.garpRepeat ?? (least ? 1 : 5);
     return {
@@ -515,6 +523,7 @@ export class FinishingInstance {
       lowerPrioRepeat: draft.lowerPrioRepeat ?? vrrp.lowerPrioRepeat ?? repeat,
       arpIntervalMs: vrrp.arpIntervalMs ?? 0,
       naIntervalMs: vrrp.naIntervalMs ?? 0,
+      ...(extra === undefined || extra.everyMs === 0 ? {} : { extra }),
     };
   }
 }

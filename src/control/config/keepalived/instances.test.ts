@@ -49,6 +49,23 @@ describe("a vrrp_instance", () => {
     });
   });
 
+  it("reads extra announcements: its own before the global ones, 0 for none", () => {
+    const global = "global_defs {\nvrrp_garp_extra_if all 100\n}\n";
+    const extra = (lines: string, before = "") => instance(lines, before).announce.extra;
+    expect(extra("")).toBeUndefined();
+    expect(extra("", global)).toEqual({ everyMs: 100_000, all: true });
+    expect(extra("garp_extra_if 30", global)).toEqual({ everyMs: 30_000, all: false });
+    expect(extra("garp_extra_if 0", global)).toBeUndefined();
+    expect(codes(reading(block("garp_extra_if all")))).toEqual(["7:1 error bad-number"]);
+  });
+
+  it("says of what it does not know to do that it has no effect", () => {
+    for (const line of ["use_ipvlan", "vrf red", "track_bfd {\nx\n}"]) {
+      const { diagnostics } = reading(block(line));
+      expect(diagnostics.map((d) => `${d.code} ${d.severity}`)).toEqual(["no-effect notice"]);
+    }
+  });
+
   it("reads addresses with all their words", () => {
     const lines =
       "virtual_ipaddress_excluded {\nfd00::1/64 dev eth1 -nodad no_track\n10.1.1.1/24 brd + scope link label eth0:x peer 10.1.1.2 preferred_lft 60 home\n}";
@@ -145,6 +162,7 @@ describe("what does not fit together is told and put right", () => {
       { auth: { type: "ah", password: "12345678" } },
     ],
     ["unicast_peer {\n}", "unicast-without-peers", { peers: [] }],
+    ["unicast_fault_no_peer\nunicast_peer {\n}", "unicast-without-peers", { faultWithoutPeers: true }],
     ["garp_master_repeat 0", "value-raised-to-minimum", { announce: { repeat: 1 } }],
     ["strict_mode\npreempt_delay 5", "strict", { preemptDelayMs: 0, accept: false }],
     ["priority 0", "bad-number", { priority: 100 }],

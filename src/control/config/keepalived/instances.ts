@@ -10,7 +10,7 @@ import { readRoute, readRule } from "./routes.ts";
 import type { Word } from "./text.ts";
 import { TRACK_LISTS, taken } from "./tracking.ts";
 import type { Statement } from "./tree.ts";
-import { address, flagKeyword, int, markKeyword, timer } from "./values.ts";
+import { address, extraAnnouncements, flagKeyword, int, markKeyword, timer } from "./values.ts";
 import type { InstanceDraft, VrrpDraft } from "./vrrp-draft.ts";
 
 const U32_MAX = 4294967295;
@@ -219,6 +219,16 @@ const SYNC_INTERFACE: InstanceKeyword = {
   },
 };
 
+const EXTRA: InstanceKeyword = {
+  least: 1,
+  most: 2,
+  read({ words }, into, reader) {
+    const own = `(${into.name}) ${words[0].text} '%s' invalid - ignoring`;
+    const extra = extraAnnouncements(words, reader, own);
+    if (extra) into.garpExtra = extra;
+  },
+};
+
 const GARP = {
   garp_master_delay: seconds("garpDelayMs", "(NAME): garp_master_delay '%s' invalid - ignoring"),
   garp_master_repeat: count("garpRepeat", "garp_master_repeat"),
@@ -231,8 +241,8 @@ const GARP = {
     U32_MAX,
     "(NAME): Invalid garp_lower_prio_repeat '%s'",
   ),
-  garp_extra_if: { most: 2, without: "there are no extra interfaces to announce on" },
-  vmac_garp_intvl: { most: 2, without: "there are no extra interfaces to announce on" },
+  garp_extra_if: EXTRA,
+  vmac_garp_intvl: { ...EXTRA, rename: "garp_extra_if" },
 } satisfies Record<string, InstanceKeyword>;
 
 function addressList(field: "addresses" | "excluded"): InstanceKeyword {
@@ -349,7 +359,7 @@ export const INSTANCE: Table<InstanceDraft> = table<InstanceDraft>({
   },
   unicast_ttl: number("unicastTtl", 0, 255, "(NAME): TTL '%s' not valid - must be between 0 & 255"),
   check_unicast_src: flagKeyword("checkUnicastSource"),
-  unicast_fault_no_peer: { without: "an instance without peers uses multicast" },
+  unicast_fault_no_peer: markKeyword("faultWithoutPeers", true),
   old_unicast_checksum: { most: 1, without: "both checksums are accepted, the right one is sent" },
   use_vmac: VMAC,
   use_vmac_addr: {

@@ -74,9 +74,13 @@ export function learnHomes(keywords: Table<never>, where: string, seen = new Set
 /** Name of the place that is in no block. */
 export const TOP_LEVEL = "outside of blocks";
 
+/** Unknown words for which the nearest known one is looked for: a file with more is none of keepalived's. */
+const MOST_SUGGESTIONS = 1000;
+
 /** A remedy for an unknown keyword. */
-function remedyFor(word: string, keywords: Table<never>, where: string): string {
-  const near = suggest(word, keywords.keys());
+function remedyFor(word: string, keywords: Table<never>, where: string, reader: Reader): string {
+  const many = reader.unknownWords++ >= MOST_SUGGESTIONS;
+  const near = many ? undefined : suggest(word, keywords.keys());
   const home = HOMES.get(word);
   if (home === "" && where !== TOP_LEVEL) {
     return `${word} stands outside of blocks: is a '}' missing above?`;
@@ -96,7 +100,7 @@ export function unknown(statement: Statement, keywords: Table<never>, where: str
     block ? "unknown-block" : "unknown-keyword",
     word,
     `${block ? "block " : ""}${word.text} is unknown ${where === TOP_LEVEL ? where : `in ${where}`}; it is left out${block ? " with all it holds" : ""}`,
-    { remedy: remedyFor(word.text, keywords, where) },
+    { remedy: remedyFor(word.text, keywords, where, reader) },
   );
 }
 

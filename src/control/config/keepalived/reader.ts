@@ -73,6 +73,8 @@ export class Reader {
   readonly scripts = new Map<Phase, Word>();
   /** Lines that start with a pasted blank, with the word keepalived takes it and what follows for. */
   readonly pasted = new Map<Origin, string>();
+  /** Unknown words so far. */
+  unknownWords = 0;
   readonly #once = new Set<string>();
 
   constructor(files: FileAccess, interfaces?: InterfaceFacts) {

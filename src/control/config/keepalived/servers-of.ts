@@ -99,6 +99,7 @@ class Finishing {
     this.#protocol();
     this.#persistence();
     this.#defaults();
+    this.#withoutEffect();
     const unique = this.#unique(servers);
     const { quorum, hysteresis } = this.#quorum(unique);
     const ports = new Map(
@@ -276,6 +277,27 @@ class Finishing {
     }
   }
 
+  /** Words that need others to mean something. */
+  #withoutEffect(): void {
+    const { draft } = this;
+    const tell = (is: boolean, word: string, without: string): void => {
+      if (is) this.#warn("no-effect", `${word} has no effect without ${without}`, {});
+    };
+    const tunnels = draft.servers.some((server) => this.#forwarding(server).method === "tun");
+    tell(
+      draft.family !== undefined && !(draft.door.kind === "fwmark" && tunnels),
+      "ip_family",
+      "a mark and tunnels",
+    );
+    const persistent = draft.persistenceS !== undefined || draft.granularity !== undefined;
+    tell(draft.engine !== undefined && !persistent, "persistence_engine", "persistence_timeout");
+    tell(
+      draft.sorryForwarding !== undefined && draft.sorry === undefined,
+      "sorry_server_lvs_method",
+      "a sorry_server",
+    );
+  }
+
   #rsName(server: { address: { address: string }; port: number }): string {
     return `[${server.address.address}]:${this.draft.protocol ?? "none"}:${server.port}`;
   }
@@ -411,6 +433,16 @@ class Finishing {
     );
   }
 
+  /** The table takes no lower threshold above the upper one. */
+  #thresholds({ upper = 0, lower = 0, word }: RealServerDraft): { upper: number; lower: number } {
+    if (lower <= upper) return { upper, lower };
+    const message = `lthreshold ${lower} is more than uthreshold ${upper}; it is left out`;
+    this.reader.error("bad-range", word, message, {
+      remedy: `${upper === 0 ? "add a uthreshold above it" : "swap them"}: no table takes such a server`,
+    });
+    return { upper, lower: 0 };
+  }
+
   #server(server: RealServerDraft, port: number): RealServerSpec {
     const { draft, around } = this;
     const inherited = {
@@ -427,8 +459,7 @@ class Finishing {
       id: { ...server.address, port },
       ...this.#forwarding(server),
       weight: this.#weight(server),
-      upper: server.upper ?? 0,
-      lower: server.lower ?? 0,
+      ...this.#thresholds(server),
       inhibitOnFailure: server.inhibitOnFailure ?? draft.inhibitOnFailure ?? false,
       checks: ordered.flatMap((checker) => checksOf(checker, server, inherited, around, this.reader)),
       ...(server.notifyUp === undefined ? {} : { notifyUp: server.notifyUp }),

@@ -52,7 +52,7 @@ export function slice(t: Text, from: number, to: number): Text {
 
 /** Characters `from` to `to` replaced by others, which are then placed at `from`. */
 export function replace(t: Text, from: number, to: number, by: string): Text {
-  const columns = t.columns ?? Array.from(t.text, (_, i) => t.start + i);
+  const columns = t.columns ?? Array.from({ length: t.text.length }, (_, i) => t.start + i);
   const at = columnOf(t, from);
   return {
     text: t.text.slice(0, from) + by + t.text.slice(to),
@@ -60,6 +60,12 @@ export function replace(t: Text, from: number, to: number, by: string): Text {
     start: t.start,
     columns: [...columns.slice(0, from), ...new Array<number>(by.length).fill(at), ...columns.slice(to)],
   };
+}
+
+/** The characters at some places, in their order. */
+export function only(t: Text, keep: readonly number[]): Text {
+  const text = keep.map((i) => t.text[i]).join("");
+  return { text, from: t.from, start: t.start, columns: keep.map((i) => columnOf(t, i)) };
 }
 
 /** Characters `from` to `to` as one word with another (cut, unquoted) text. */

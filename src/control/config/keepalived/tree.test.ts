@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { applyEdits } from "../fixes.ts";
-import { codes, reading } from "./testing.ts";
+import { around, codes, reading } from "./testing.ts";
 
 const VI = "interface eth0\nvirtual_router_id 5\nvirtual_ipaddress {\n10.0.0.9\n}\n";
 
@@ -9,6 +9,18 @@ describe("braces", () => {
     const read = reading(`vrrp_instance A\n${VI}}\n`);
     expect(codes(read)).toEqual(["1:1 warning missing-open-brace"]);
     expect(read.wanted.vrrp.instances[0]).toMatchObject({ name: "A", routerId: 5 });
+  });
+
+  it("a block without any braces before another block is empty, and swallows nothing", () => {
+    const read = reading(around("PING_CHECK\nTCP_CHECK {\nconnect_port 81\n}\nTCP_CHECK\nTCP_CHECK { }"));
+    expect(codes(read)).toEqual(["8:1 warning missing-open-brace", "12:1 warning missing-open-brace"]);
+    const [server] = read.wanted.virtualServers[0].servers;
+    expect(server.checks.map(({ spec }) => `${spec.kind} ${spec.target.port}`)).toEqual([
+      "ping 8080",
+      "tcp 81",
+      "tcp 8080",
+      "tcp 8080",
+    ]);
   });
 
   it("one that is missing at the end is told at the block it leaves open", () => {

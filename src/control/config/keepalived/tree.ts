@@ -79,10 +79,21 @@ export function parseTree(lines: readonly Text[], root: Shape, reader: Reader): 
     stack.push({ statements: statement.block, shape, opener: statement });
     last = undefined;
   };
-  /** Enters the block of a keyword that must have one, when no `{` came. */
-  const enterUnopened = () => {
-    if (last === undefined || frame().shape.blockOf(last.words[0].text) === undefined) return;
+  /** Enters the block of a keyword that must have one, when no `{` came. `next` is the word that follows. */
+  const enterUnopened = (next?: string) => {
+    const shape = last && frame().shape.blockOf(last.words[0].text);
+    if (last === undefined || shape === undefined) return;
     const keyword = last.words[0];
+    if (next !== undefined && !shape.blockOf(next) && frame().shape.blockOf(next)) {
+      // What follows is a block beside it: this one is empty, and was given no braces at all.
+      reader.warn("missing-open-brace", keyword, `the block of ${keyword.text} has no braces; it is empty`, {
+        remedy: `write: ${keyword.text} { }`,
+      });
+      reader.insert(last.words[last.words.length - 1], " {\n}", "after");
+      last.block = [];
+      last = undefined;
+      return;
+    }
     reader.warn("missing-open-brace", keyword, `the block of ${keyword.text} has no '{'`, {
       remedy: "write '{' at the end of this line",
     });
@@ -93,7 +104,7 @@ export function parseTree(lines: readonly Text[], root: Shape, reader: Reader): 
   for (const line of lines) {
     for (const token of tokens(line)) {
       if (token.kind === "text") {
-        enterUnopened();
+        enterUnopened(/^[^\s"]+/.exec(token.text.text)?.[0]);
         const words = cutWords(token.text, (quote) =>
           reader.warn("unterminated-quote", quote, "this quote is not closed on its line", {
             remedy: 'write the second "; a statement cannot go on in the next line',

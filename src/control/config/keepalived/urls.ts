@@ -3,7 +3,7 @@
  * @module
  */
 import type { PatternSpec, UrlSpec } from "../../checks/check.ts";
-import { type PatternOptions, translatePattern } from "../pattern.ts";
+import { asBytes, type PatternOptions, translatePattern } from "../pattern.ts";
 import { suggest } from "../suggest.ts";
 import type { UrlDraft } from "./checker-draft.ts";
 import { quotedWords, surplus, table } from "./keyword.ts";
@@ -87,7 +87,7 @@ export const URL_KEYWORDS = table<UrlDraft>({
       }
     },
   },
-  virtualhost: wordKeyword("virtualhost"),
+  virtualhost: { ...wordKeyword<UrlDraft>("virtualhost"), absent: "Missing HTTP_GET virtualhost name" },
   regex: {
     least: 1,
     absent: "regex missing or too many fields",
@@ -162,7 +162,7 @@ function patternOf(url: UrlDraft, reader: Reader): PatternSpec | undefined {
   const options: PatternOptions = Object.fromEntries(
     [...url.regexOptions].map((name) => [OPTIONS[name], true]),
   );
-  const translated = translatePattern(text, options);
+  const translated = translatePattern(asBytes(text), options);
   if (translated.ok) return { ...translated.pattern, ...(url.negated ? { negated: true } : {}) };
   reader.error("bad-pattern", word, `the pattern cannot be used: ${translated.reason}`, {
     remedy: `at character ${translated.at + 1} of ${text}`,
@@ -188,6 +188,11 @@ export function urlSpec(url: UrlDraft, reader: Reader): UrlSpec | undefined {
     });
   }
   const offsets = url.minOffset !== undefined || max !== undefined;
+  if (url.regex === undefined && (url.negated || offsets || url.regexOptions.size > 0)) {
+    reader.warn("no-effect", url.word, "the regex_ words of this url have no effect without a regex", {
+      remedy: 'add a line like: regex "^OK"',
+    });
+  }
   return {
     path: url.path,
     statusCodes: url.statusCodes,

@@ -4,6 +4,7 @@
  */
 import { type Family, formatAddress, parseAddress } from "../../../wire/address.ts";
 import type { ScriptSpec } from "../../wanted.ts";
+import { checkAccount } from "./accounts.ts";
 import { type Keyword, quotedWords, surplus } from "./keyword.ts";
 import type { More, Reader } from "./reader.ts";
 import { cutQuoted, type Text, type Word } from "./text.ts";
@@ -85,6 +86,27 @@ export function flag(statement: Statement, reader: Reader, own?: string): boolea
   return undefined;
 }
 
+/** A day, the longest of them. */
+const EXTRA_MAX_S = 86_400;
+
+/** garp_extra_if and its kin, `[all] SECONDS`; 0 seconds for never. */
+export function extraAnnouncements(
+  words: readonly Word[],
+  reader: Reader,
+  own: string,
+): { readonly everyMs: number; readonly all: boolean } | undefined {
+  const all = words[1]?.text === "all";
+  const word = words[all ? 2 : 1];
+  if (word === undefined) {
+    reader.error("bad-number", words[0], `${words[0].text} wants a number of seconds`, {
+      remedy: `write: ${words[0].text} all 100`,
+    });
+    return undefined;
+  }
+  const seconds = int(word, 0, EXTRA_MAX_S, reader, own);
+  return seconds === undefined ? undefined : { everyMs: seconds * 1000, all };
+}
+
 /** An address in canonical form. */
 export interface Address {
   readonly family: Family;
@@ -129,6 +151,7 @@ export function script(statement: Statement, reader: Reader): ScriptSpec | undef
     return undefined;
   }
   reader.runs(statement.words[1]);
+  checkAccount(user, group, reader);
   if (statement.words.length > 4 && !program.quoted) {
     reader.warn("surplus-words", statement.words[1], "a program with arguments must stand in quotes", {
       remedy: `${statement.words[0].text} "${statement.words

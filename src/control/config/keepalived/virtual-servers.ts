@@ -172,6 +172,7 @@ function timing<T extends VirtualServerDraft | RealServerDraft>(whose: "virtual"
 
 const SNMP_NAME: Keyword<unknown> = {
   least: 1,
+  absent: "snmp_name missing or extra parameters",
   without: "there is no SNMP here; metrics name servers by address",
 };
 
@@ -195,7 +196,7 @@ const REAL_SERVER: Table<RealServerDraft> = table<RealServerDraft>({
     () => "((null)) notify_down script already specified - ignoring %s",
   ),
   smtp_alert: flagKeyword("smtpAlert", "Invalid real_server smtp_alert parameter %s"),
-  virtualhost: wordKeyword("virtualhost"),
+  virtualhost: { ...wordKeyword<RealServerDraft>("virtualhost"), absent: "real server virtualhost missing" },
   snmp_name: SNMP_NAME as Keyword<RealServerDraft>,
   ...Object.fromEntries(
     Object.entries(CHECKERS).map(([name, keywords]): [string, Keyword<RealServerDraft>] => [
@@ -232,10 +233,22 @@ function readRealServer(statement: Statement, into: VirtualServerDraft, reader: 
   into.servers.push(draft);
 }
 
-/** `flag-1` and its names. */
-const schedulerFlag = (bit: number): Keyword<VirtualServerDraft> => ({
-  read(_, into) {
-    into.schedFlags |= bit;
+/** `flag-1` and its names: those of one scheduler count for that one only, once it is named. */
+const schedulerFlag = (name: string, bit: number): Keyword<VirtualServerDraft> => ({
+  read({ words }, into, reader) {
+    const owner = /^(sh|mh)-/.exec(name)?.[1];
+    if (owner === undefined || into.scheduler === owner) into.schedFlags |= bit;
+    else {
+      reader.warn(
+        "no-effect",
+        words[0],
+        `${name} is for the scheduler ${owner}, which is not chosen above it`,
+        {
+          remedy: `write lb_algo ${owner} before it, or remove it`,
+          own: `${name} only applies to sh scheduler - ignoring`, // compat: keepalived-2.2.7 says sh for mh too
+        },
+      );
+    }
   },
 });
 
@@ -321,8 +334,15 @@ export const VIRTUAL_SERVER: Table<VirtualServerDraft> = table<VirtualServerDraf
     foreign: true,
   },
   ops: markKeyword("onePacket", true),
-  hashed: { without: "the kernel sets this flag itself; remove it" },
-  ...Object.fromEntries(Object.entries(FLAG_BITS).map(([name, bit]) => [name, schedulerFlag(bit)])),
+  hashed: {
+    without: "the kernel sets this flag itself; remove it",
+    read(statement, into, reader) {
+      const [{ from }] = statement.words;
+      if (into.scheduler === "sh") return;
+      reader.say("no-effect", "hashed only applies to sh scheduler - ignoring", { from });
+    },
+  },
+  ...Object.fromEntries(Object.entries(FLAG_BITS).map(([name, bit]) => [name, schedulerFlag(name, bit)])),
   ip_family: {
     least: 1,
     read({ words }, into, reader) {
@@ -346,7 +366,10 @@ export const VIRTUAL_SERVER: Table<VirtualServerDraft> = table<VirtualServerDraf
     () => "((null)) quorum_down script already specified - ignoring %s",
   ),
   weight: intKeyword("weight", 1, WEIGHT_MAX, `Virtual server weight %s is outside range 1-${WEIGHT_MAX}`),
-  virtualhost: wordKeyword("virtualhost"),
+  virtualhost: {
+    ...wordKeyword<VirtualServerDraft>("virtualhost"),
+    absent: "virtual server virtualhost missing",
+  },
   snmp_name: SNMP_NAME as Keyword<VirtualServerDraft>,
   ha_suspend: markKeyword("haSuspend", true),
   smtp_alert: {

@@ -66,6 +66,7 @@ export interface InstanceDraft extends TrackLists, NotifyDraft {
   readonly peers: { readonly address: Address; readonly word: Word; minTtl?: number; maxTtl?: number }[];
   unicast?: Word;
   unicastTtl?: number;
+  faultWithoutPeers?: boolean;
   checkUnicastSource?: boolean;
   vmac?: { name?: string; mac?: string };
   vmacXmitBase?: boolean;
@@ -81,6 +82,7 @@ export interface InstanceDraft extends TrackLists, NotifyDraft {
   garpRepeat?: number;
   garpRefreshMs?: number;
   garpRefreshRepeat?: number;
+  garpExtra?: { readonly everyMs: number; readonly all: boolean };
   lowerPrioDelayMs?: number;
   lowerPrioRepeat?: number;
   downTimerAdverts?: number;

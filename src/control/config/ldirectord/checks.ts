@@ -7,7 +7,7 @@ import { parseAddress } from "../../../wire/address.ts";
 import type { CheckSpec, CheckTarget, PatternSpec } from "../../checks/check.ts";
 import type { CheckEntry } from "../../wanted.ts";
 import type { Place } from "../diagnostic.ts";
-import { translatePattern } from "../pattern.ts";
+import { asBytes, translatePattern } from "../pattern.ts";
 import type { Facts } from "./facts.ts";
 import { cutHost, readHost } from "./hosts.ts";
 import {
@@ -71,13 +71,10 @@ export const receiveOf = (virtual: VirtualSettings, real: RealSettings): Receive
   return receive?.text === "" ? undefined : receive;
 };
 
-/** Answers are compared byte by byte: so are expressions. */
-const asBytes = (text: string): string => Buffer.from(text, "utf8").toString("latin1");
-
 function pattern({ virtual, real, source }: About): PatternSpec | undefined {
   const receive = receiveOf(virtual, real);
   if (receive === undefined) return undefined;
-  const translated = translatePattern(asBytes(receive.text));
+  const translated = translatePattern(asBytes(receive.text), { perl: true });
   if (translated.ok) return translated.pattern;
   const fault = new Fault("bad-pattern", `receive is no regular expression: ${translated.reason}`, {
     remedy: "correct it: an expression that cannot be used would leave the servers unchecked",

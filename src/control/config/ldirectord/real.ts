@@ -144,6 +144,12 @@ export function readReal(span: Span, context: RealContext): RealSettings[] | Fau
     return new Fault("bad-real", `"${left.text}" does not belong here`, { span: left, remedy: ORDER });
   }
   for (const value of [weight, lower, upper]) if (value instanceof Fault) return value;
+  const possible = (lower as number) <= (upper as number);
+  if (!possible) {
+    const message = `the lower threshold ${lower as number} is more than the upper one, ${upper as number}; it is left out`;
+    const remedy = "no table takes such a server: write l:LESS u:MORE";
+    context.source.say(new Fault("bad-threshold", message, { severity: "warning", remedy }), span);
+  }
 
   const at = context.source.place(span);
   const asked = strings?.[1] ?? "";
@@ -153,7 +159,7 @@ export function readReal(span: Span, context: RealContext): RealSettings[] | Fau
     port: servers.port,
     forward,
     weight: weight as number,
-    lower: lower as number,
+    lower: possible ? (lower as number) : 0,
     upper: upper as number,
     ...(strings !== undefined && {
       request: withSlash(asked),

@@ -50,6 +50,7 @@ function runCommand(done: Done): Command {
         .default("drain"),
     )
     .option("--drain-limit <seconds>", "time a removed server has for its connections", count(0), 300)
+    .option("--sync-wait <seconds>", "time VRRP waits at most for a peer's connections", count(0), 10)
     .action(async (options) => done(await (await import("./run.ts")).run(options)));
 }
 

@@ -5,7 +5,7 @@
 import { isIP } from "node:net";
 import { EngineClient } from "../../../planes/engine/client.ts";
 import type { EngineStatus } from "../../../planes/engine/protocol.ts";
-import type { PeerStatus } from "../../../planes/engine/sync-backup.ts";
+import type { PeerStatus } from "../../../planes/sync/status.ts";
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 

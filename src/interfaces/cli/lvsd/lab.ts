@@ -2,7 +2,7 @@
  * `lvsd lab`: the tutorials as living networks.
  * @module
  */
-import { LABS } from "../../lab/labs/index.ts";
+import { LABS, VARIANTS } from "../../lab/labs/index.ts";
 import { downLabs, runLab } from "../../lab/run.ts";
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -12,6 +12,7 @@ interface Options {
   readonly prefix: string;
   readonly keep?: true;
   readonly trace?: true | string;
+  readonly sync?: true;
 }
 
 function list(): number {
@@ -37,7 +38,10 @@ async function withoutRoot(keep: boolean): Promise<number> {
 /** Runs a lab, or lists them. */
 export async function lab(name: string | undefined, options: Options): Promise<number> {
   if (name === undefined) return list();
-  const wanted = LABS.find((candidate) => candidate.name === name);
+  const variant = options.sync && VARIANTS.find(({ of, option }) => of === name && option === "sync");
+  if (options.sync && !variant && LABS.some((known) => known.name === name))
+    throw new Error(`lab ${name} has no --sync`);
+  const wanted = variant ? variant.lab : LABS.find((candidate) => candidate.name === name);
   if (wanted === undefined) {
     throw new Error(`there is no lab "${name}"; the labs are ${LABS.map((known) => known.name).join(", ")}`);
   }

@@ -30,6 +30,10 @@ function labCommand(done: (status: number) => void): Command {
     .argument("[name]", "the lab; without it, the list")
     .option("--trace [depth]", 'show one request\'s packets at every interface; "all" leaves none out')
     .option("--keep", "leave the network up and say how to enter its hosts")
+    .option(
+      "--sync",
+      "with failover: both directors know all connections, and a download outlives its director",
+    )
     .addOption(prefixOption)
     .action(async (name: string | undefined, options) =>
       done(await (await import("./lab.ts")).lab(name, options)),
@@ -75,6 +79,17 @@ function planesCommand(done: (status: number) => void): Command {
   return planes;
 }
 
+function syncCommand(done: (status: number) => void): Command {
+  const sync = new Command("sync").description("connection sync between directors");
+  sync
+    .command("key")
+    .description("show whether the key that both directors share can be used, and which it is")
+    .argument("[file]", "the key's file (default: LVSD_SYNC_KEY, else /etc/lvsd/sync.key)")
+    .option("--generate", "make it first; a file that is there stays")
+    .action(async (file, options) => done((await import("./sync.ts")).key(file, options)));
+  return sync;
+}
+
 function realserverCommand(done: (status: number) => void): Command {
   const realserver = new Command("realserver").description("prepare this host as a real server");
   const undo = ["--undo", "take everything back"] as const;
@@ -114,6 +129,7 @@ function program(done: (status: number) => void): Command {
     .option("--json", "as JSON")
     .action(async (words, options) => done(await (await import("./settings.ts")).settings(words, options)));
   lvsd.addCommand(realserverCommand(done));
+  lvsd.addCommand(syncCommand(done));
   lvsd
     .command("install")
     .description("link the commands into a folder of the PATH")

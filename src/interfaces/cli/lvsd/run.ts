@@ -26,6 +26,7 @@ export interface RunWords {
   readonly keep?: true;
   readonly removal: "drain" | "immediate";
   readonly drainLimit: number;
+  readonly syncWait: number;
 }
 
 /** Facility "daemon" of the system log. */
@@ -69,6 +70,7 @@ export async function run(words: RunWords): Promise<number> {
     tolerant: words.strict !== true,
     keepTable: words.keep === true,
     ...(words.keep && { vrrpOptions: { keepAddresses: true } }),
+    syncWaitMs: words.syncWait * 1000,
     removal: { mode: words.removal, limitMs: words.drainLimit * 1000 },
     pidFiles: { main: words.pid && resolve(words.pid) },
   });

@@ -3,7 +3,7 @@ import type { ServerStatus, Status, VirtualServerStatus } from "../../../control
 import type { VrrpInstanceStatus } from "../../../control/vrrp/messages.ts";
 import { NO_COUNTERS } from "../../../core/service.ts";
 import { age, short } from "./age.ts";
-import { balancingLines, vrrpLines } from "./status.ts";
+import { balancingLines, syncLines, vrrpLines } from "./status.ts";
 
 const NOW = 1_000_000_000;
 const NONE = { active: 0, inactive: 0, persistent: 0 };
@@ -139,4 +139,32 @@ test("age() shows the two largest units, short() at most three digits", () => {
     "0s",
   ]);
   expect([0, 999, 1000, 12_345, 1_500_000].map(short)).toEqual(["0", "999", "1.0k", "12k", "1.5M"]);
+});
+
+describe("the lines about connection sync", () => {
+  const rates = { messagesPerS: 12.34, bytesPerS: 17_000 };
+  const where = { interface: "eth0", syncId: 9, instance: "VI_1" } as const;
+  const counts = { messages: 40, refused: 1, created: 30, updated: 10, ignored: 0, connections: 100, rates };
+
+  test("a backup shows its peer, how long ago it was heard, what was lost, and how the tables differ", () => {
+    const peer = { address: "10.0.0.2", heardMs: 340, tableMs: 61_000, connections: 102, lost: 0 };
+    expect(syncLines({ ...where, role: "backup", key: true, backup: { ...counts, peer } })).toEqual([
+      "connection sync: backup on eth0, id 9, follows VI_1",
+      "  received 40 messages, 12.3 messages/s, 17.0 kB/s; 30 connections made, 10 updated, 1 messages refused",
+      "  peer 10.0.0.2: heard 0.3 s ago, whole table 1m1s ago, 102 connections there, 100 here (-2), 0 messages lost",
+    ]);
+  });
+
+  test("what is missing is told: a peer, a key", () => {
+    expect(syncLines({ ...where, role: "backup", key: false, backup: counts }).slice(2)).toEqual([
+      "  no peer heard",
+      "  no shared key: no table is asked for or given",
+    ]);
+  });
+
+  test("a plane that tells nothing leaves what is configured", () => {
+    expect(syncLines({ interface: "eth0", syncId: 0, role: "both" })).toEqual([
+      "connection sync: both on eth0, id 0",
+    ]);
+  });
 });

@@ -2,80 +2,11 @@
  * Failover: two directors with one address; the master is stopped, then cut off, while a client goes on asking.
  * @module
  */
-import { ask, http, type Lab, type LabHost, run, type Step, title } from "../lab.ts";
+import { ask, http, type Lab, run, type Step, title } from "../lab.ts";
 import { client, LAN, server, silentVip, VIP } from "./one-lan.ts";
+import { address, director, file, start, table } from "./two-directors.ts";
 
 const site = http(`http://${VIP}/`);
-
-const director = (number: 1 | 2): LabHost => ({
-  name: `director${number}`,
-  nics: [{ device: "eth0", network: "lan", addresses: [`192.168.80.${number === 1 ? 101 : 104}/24`] }],
-  note: `priority ${PRIORITY[number]}`,
-});
-
-const PRIORITY = { 1: 150, 2: 100 } as const;
-
-const configuration = (number: 1 | 2): string => `global_defs {
-    router_id director${number}
-    vrrp_version 3
-}
-
-vrrp_instance VI_1 {
-    interface eth0
-    virtual_router_id 51
-    priority ${PRIORITY[number]}
-    advert_int 0.2
-    virtual_ipaddress {
-        ${VIP}/24
-    }
-}
-
-virtual_server ${VIP} 80 {
-    lvs_sched rr
-    lvs_method DR
-    protocol TCP
-    real_server 192.168.80.102 80 {
-        TCP_CHECK {
-            connect_timeout 1
-        }
-    }
-    real_server 192.168.80.103 80 {
-        TCP_CHECK {
-            connect_timeout 1
-        }
-    }
-}
-`;
-
-const file = (number: 1 | 2): Step => ({
-  kind: "file",
-  on: `director${number}`,
-  name: `director${number}.conf`,
-  text: configuration(number),
-});
-
-const start = (number: 1 | 2): Step => ({
-  kind: "daemon",
-  on: `director${number}`,
-  command: `lvsd run -f director${number}.conf --pid director${number}.pid`,
-  output: `director${number}.log`,
-});
-
-/** The interface of a director, once it has the VIP, or has it no more. */
-const address = (number: 1 | 2, has: boolean): Step => ({
-  kind: "until",
-  on: `director${number}`,
-  command: "ip -br addr show eth0",
-  holds: (output) => output.includes(`${VIP}/`) === has,
-});
-
-/** Both real servers in the table. */
-const table = (number: 1 | 2): Step => ({
-  kind: "until",
-  on: `director${number}`,
-  command: "ipvsadm -Ln",
-  holds: (output) => output.includes("192.168.80.102:80") && output.includes("192.168.80.103:80"),
-});
 
 /** A client that asks again and again, and writes down when it was answered. */
 const asking: Step[] = [

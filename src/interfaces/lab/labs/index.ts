@@ -5,6 +5,7 @@
 import type { Lab } from "../lab.ts";
 import { dr } from "./dr.ts";
 import { failover } from "./failover.ts";
+import { failoverSync } from "./failover-sync.ts";
 import { fullnat } from "./fullnat.ts";
 import { fwmark } from "./fwmark.ts";
 import { ipv6 } from "./ipv6.ts";
@@ -28,3 +29,11 @@ export const LABS: readonly Lab[] = [
   sorry,
   failover,
 ];
+
+/** Labs that are another way to go through one of {@link LABS}: the lab's name, the option. */
+export const VARIANTS: readonly { readonly of: string; readonly option: "sync"; readonly lab: Lab }[] = [
+  { of: failover.name, option: "sync", lab: failoverSync },
+];
+
+/** All of them. */
+export const EVERY_LAB: readonly Lab[] = [...LABS, ...VARIANTS.map(({ lab }) => lab)];

@@ -1,0 +1,87 @@
+/**
+ * Two directors under `lvsd run`, as they are meant to be: VRRP decides who has the addresses, connections are synchronised. A client
+ * holds 2,000 connections while the master dies, returns, and is stopped.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Running } from "./daemon-bed.ts";
+import { SyncBed } from "./sync-bed.ts";
+
+const root = process.getuid?.() === 0;
+/** Connections to each of the three VIPs. */
+const EACH = 667;
+
+describe.skipIf(!root)("2,000 connections outlive their director", () => {
+  const bed = new SyncBed("f");
+  let first: Running;
+  let second: Running;
+  let count = 0;
+  const fine = (): string => `answered ${count} broken 0`;
+
+  beforeAll(async () => {
+    await bed.up();
+    bed.configure("d1", { priority: 150 });
+    bed.configure("d2", { priority: 100 });
+    first = bed.lvsd("d1");
+    await bed.becomes("d1", "master");
+    second = bed.lvsd("d2");
+    await bed.becomes("d2", "backup");
+  });
+  afterAll(() => bed.down());
+
+  test("who finds no peer says so and goes on; who finds one has its table before it takes part", () => {
+    expect(first.output).toContain("no peer announces connections");
+    expect(second.output).toMatch(/the whole connection table of 10\.3\.0\.3 is here: 0 connections/);
+  });
+
+  test("the backup has every connection, by DR, NAT and TUN, and the templates", async () => {
+    count = await bed.open(EACH);
+    expect(count).toBe(3 * EACH);
+    expect(await bed.say()).toBe(fine());
+    expect(await bed.say()).toBe(fine());
+    await bed.has("d2", count);
+    expect((await bed.run("d2", "ipvsadm -Lnc")).match(/10\.3\.0\.2:0/g)).toHaveLength(3);
+  });
+
+  test("lvsd status tells of it: role, peer, when it was heard, rates, what was lost, how the tables differ", async () => {
+    expect(await bed.run("d1", "lvsd status")).toMatch(
+      /^connection sync: master on eth0, id 9, follows VI_1\n {2}sent \d+ connections in \d+ messages, [\d.]+ messages\/s, [\d.]+ kB\/s; 0 not sent; backups with the key: 1$/m,
+    );
+    expect(await bed.run("d2", "lvsd status")).toMatch(
+      /^connection sync: backup on eth0, .*\n {2}received \d+ messages, .*\n {2}peer 10\.3\.0\.3: heard [\d.]+ s ago, whole table \S+ ago, \d+ connections there, \d+ here \([-+]?\d+\), 0 messages lost$/m,
+    );
+    const { sync } = await bed.status("d2");
+    expect(sync).toMatchObject({
+      role: "backup",
+      key: true,
+      backup: { peer: { address: "10.3.0.3", lost: 0 } },
+    });
+  });
+
+  test("everything of the master is killed: every connection goes on through the other", async () => {
+    await bed.kill("d1");
+    await bed.becomes("d2", "master");
+    expect(await bed.say()).toBe(fine());
+  });
+
+  test("it returns, has the whole table before it takes the addresses back: still every connection goes on", async () => {
+    count = await bed.open(50); // which it has never seen
+    expect(await bed.say()).toBe(fine());
+    expect(await bed.say()).toBe(fine());
+    bed.revive("d1");
+    first = bed.lvsd("d1");
+    await bed.becomes("d1", "master");
+    await bed.becomes("d2", "backup");
+    const told = first.output;
+    expect(told).toMatch(/the whole connection table of 10\.3\.0\.4 is here: \d{4} connections/);
+    expect(told.indexOf("the whole connection table")).toBeLessThan(told.indexOf("Entering MASTER STATE"));
+    expect(await bed.say()).toBe(fine());
+    expect(await bed.established("d2")).toBe(count);
+  });
+
+  test("it is stopped: also connections that have hardly begun go on", async () => {
+    count = await bed.open(20);
+    await first.kill("SIGTERM");
+    await bed.becomes("d2", "master");
+    expect(await bed.say()).toBe(fine());
+  });
+});

@@ -1,0 +1,274 @@
+/**
+ * Runs in the virtual machine, started by `ebpf.test.ts`: the eBPF plane on its oldest kernel. The model beside the programs,
+ * golden cases and scenarios with our ipvsadm, all in this process.
+ */
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { ForwardingMethod } from "../../src/core/destination.ts";
+import type { ServiceId } from "../../src/core/service.ts";
+import { serviceSpec } from "../../src/core/table.ts";
+import { makeNames, type Names } from "../../src/interfaces/cli/names.ts";
+import { type EbpfPlane, ebpfPlane } from "../../src/planes/ebpf/ebpf.ts";
+import { newNetns } from "../../src/sys/netns.ts";
+import { destination } from "../../src/testkit/director-bed.ts";
+import { buildPacket } from "../../src/testkit/packet-build.ts";
+import { parseNote } from "../../src/testkit/packet-notation.ts";
+import { type CommandResult, play } from "../../src/testkit/play.ts";
+import { seeded } from "../../src/testkit/random.ts";
+import { parseScenarios, type Scenario, usesLocal } from "../../src/testkit/scenario.ts";
+import { TunStage } from "../../src/testkit/tun-stage.ts";
+import { Traffic, type World } from "../ebpf/traffic.ts";
+import { Twins } from "../ebpf/twins.ts";
+import { readCase, runHere, transcript } from "../golden/run-case.ts";
+
+/** What to do: the content of the file that is the program's argument. */
+export interface Task {
+  /** Folder of the golden cases. */
+  readonly cases: string;
+  /** Golden cases to play. */
+  readonly golden: readonly string[];
+  /** Files of scenarios. */
+  readonly files: readonly string[];
+  /** Scenarios to play, as "topic:line". */
+  readonly scenarios: readonly string[];
+  /** Folder of the built commands. */
+  readonly dist: string;
+  /** Packets by which each scheduler is held against the model. */
+  readonly choices: number;
+  /** Random packets by which each forwarding method is held against the model. */
+  readonly packets: number;
+}
+
+/** What became of one thing; empty problems when all was well. */
+export interface Told {
+  readonly kind: "kernel" | "scheduler" | "method" | "golden" | "scenario";
+  readonly name: string;
+  readonly problems: readonly string[];
+  readonly ms: number;
+}
+
+const task = JSON.parse(readFileSync(process.argv[2], "utf8")) as Task;
+
+async function tell(
+  kind: Told["kind"],
+  name: string,
+  work: () => string[] | Promise<string[]>,
+): Promise<void> {
+  const from = Date.now();
+  let problems: string[];
+  try {
+    problems = await work();
+  } catch (error) {
+    problems = [String((error as Error).stack)];
+  }
+  const told: Told = { kind, name, problems: problems.slice(0, 5), ms: Date.now() - from };
+  console.log(`@@ ${JSON.stringify(told)}`);
+}
+
+// --- the model and the programs ---------------------------------------------------------------------------------------
+
+const WORLD: World = {
+  family: 4,
+  vip: "10.9.0.1",
+  clients: ["10.1.0.2", "10.1.0.3", "192.0.2.77"],
+  servers: ["10.2.0.11", "10.2.0.12", "10.2.0.13"],
+  clientPorts: [40001, 40002, 40003, 20],
+  servicePorts: [80, 443, 53],
+  serverPorts: [80, 8080, 53],
+};
+const WORLD6: World = {
+  ...WORLD,
+  family: 6,
+  vip: "2001:db8:9::1",
+  clients: ["2001:db8:1::2", "2001:db8:1::3"],
+  servers: ["2001:db8:2::11", "2001:db8:2::12", "2001:db8:2::13"],
+};
+const OWN = ["10.9.0.1", "2001:db8:9::1", "10.1.0.1", "10.2.0.1", "2001:db8:2::1"];
+/** twos draws lots, and the two sides draw different ones. */
+const SCHEDULERS = ["rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "sh", "dh", "mh", "lblc", "lblcr"];
+/** More than the programs look at in one step, and no multiple of it. */
+const MANY = 37;
+
+const address = (world: World, protocol: "tcp" | "udp" | "sctp", port: number): ServiceId => ({
+  kind: "address",
+  family: world.family,
+  protocol,
+  address: world.vip,
+  port,
+});
+
+/** Clients that come and go at a service of many servers of all weights. */
+function schedules(twins: Twins, scheduler: string, port: number): string[] {
+  const id = address(WORLD, "tcp", port);
+  const random = seeded(port);
+  twins.addService(serviceSpec(id, { scheduler }));
+  for (let i = 1; i <= MANY; i++) {
+    const weight = Math.floor(random() * 6);
+    twins.addDestination(id, destination(`10.3.${port - 80}.${i}`, { method: "dr", weight }));
+  }
+  const problems: string[] = [];
+  for (let i = 0; i < task.choices; i++) {
+    const client = `10.1.${Math.floor(random() * 8)}.${1 + Math.floor(random() * 250)}:${1024 + i}`;
+    // Some are seen complete, some end: active and inactive connections weigh differently.
+    for (const flags of ["S", "A", "FA"].slice(0, 1 + Math.floor(random() * 3))) {
+      const note = `tcp ${client} > ${WORLD.vip}:${port} ${flags} seq=1`;
+      const difference = twins.show(buildPacket(parseNote(note)), "in");
+      if (difference) problems.push(`connection ${i}: ${note}: ${difference}`);
+    }
+  }
+  return [...problems, ...twins.compareTables()];
+}
+
+/** Random packets at services of all protocols. */
+function forwards(world: World, method: ForwardingMethod): string[] {
+  const twins = new Twins(OWN);
+  try {
+    for (const protocol of ["tcp", "udp", "sctp"] as const) {
+      for (const port of [80, 443]) {
+        const id = address(world, protocol, port);
+        twins.addService(serviceSpec(id, { scheduler: "wlc" }));
+        for (const [k, server] of world.servers.entries())
+          twins.addDestination(
+            id,
+            destination(server, { method, port: port === 80 ? 80 : 8080, weight: k + 1 }),
+          );
+      }
+    }
+    const traffic = new Traffic(world, seeded(11));
+    const problems: string[] = [];
+    for (let i = 0; i < task.packets; i++) {
+      const shown = traffic.next();
+      const difference = twins.show(shown.ip, shown.way);
+      if (difference) problems.push(`packet ${i}: ${shown.note}: ${difference}`);
+    }
+    return [...problems, ...twins.compareTables()];
+  } finally {
+    twins.close();
+  }
+}
+
+// --- the plane ------------------------------------------------------------------------------------------------------------
+
+const must = (command: string, args: readonly string[], input = ""): void => {
+  const { status, stderr, error } = spawnSync(command, args, { input, encoding: "utf8" });
+  if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${error?.message ?? stderr}`);
+};
+
+const names = (): Names =>
+  makeNames({
+    hosts: () => readFileSync(join(task.cases, "hosts"), "utf8"),
+    services: () => readFileSync(join(task.cases, "services"), "utf8"),
+    resolver: async () => undefined,
+  });
+
+/** Moves this process into a namespace that is the machine of the recording. */
+function enterMachine(): void {
+  newNetns();
+  const lines = [
+    "link set lo up",
+    "link add eth0 type veth peer name other",
+    "link set other up",
+    "link set eth0 up multicast on",
+    "addr add 198.51.100.1/24 brd + dev eth0",
+    "addr add 2001:db8:ee::1/64 dev eth0 nodad",
+    "",
+  ];
+  must("ip", ["-batch", "-"], lines.join("\n"));
+}
+
+async function playGolden(name: string): Promise<string[]> {
+  enterMachine();
+  const plane = ebpfPlane();
+  try {
+    let got = "";
+    for (const step of readCase(readFileSync(join(task.cases, `${name}.sh`), "utf8"))) {
+      got += transcript(step, await runHere(step.line, step.stdin, names(), async () => borrowed(plane)));
+    }
+    const expected = readFileSync(join(task.cases, `${name}.out`), "utf8");
+    return got === expected ? [] : [`expected:\n${expected}\ngot:\n${got}`];
+  } finally {
+    await plane.reset();
+    await plane.close();
+  }
+}
+
+/** The plane for a command, which closes it at its end. */
+const borrowed = (plane: EbpfPlane): EbpfPlane =>
+  new Proxy(plane, {
+    get: (target, key) => {
+      if (key === "close") return async () => {};
+      const value = Reflect.get(target, key) as unknown;
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+
+/** A stage whose ipvsadm is in this process. */
+class EbpfStage extends TunStage {
+  readonly plane: EbpfPlane;
+
+  constructor(local: boolean) {
+    super({
+      ipvsadm: [],
+      setting: (name, value) =>
+        must("env", [
+          "LVSD_PLANE=ebpf",
+          process.execPath,
+          `${task.dist}/lvsd.cjs`,
+          "settings",
+          `${name}=${value}`,
+        ]),
+      synchronous: true,
+      anyZeroId: true,
+      local,
+    });
+    this.plane = ebpfPlane();
+  }
+
+  override command(argv: readonly string[]): Promise<CommandResult> {
+    return runHere(argv.join(" "), "", names(), async () => borrowed(this.plane));
+  }
+
+  async end(): Promise<void> {
+    await this.plane.reset();
+    await this.plane.close();
+    this.close();
+  }
+}
+
+async function playScenario(scenario: Scenario): Promise<string[]> {
+  const stage = new EbpfStage(usesLocal(scenario));
+  try {
+    return await play(scenario, stage);
+  } finally {
+    await stage.end();
+  }
+}
+
+// --- all of it --------------------------------------------------------------------------------------------------------------
+
+await tell("kernel", "loads the programs", () => {
+  newNetns();
+  new Twins(OWN).close();
+  return [];
+});
+
+const twins = new Twins(OWN);
+for (const [i, scheduler] of SCHEDULERS.entries())
+  await tell("scheduler", scheduler, () => schedules(twins, scheduler, 80 + i));
+twins.close();
+
+if (task.packets > 0) {
+  for (const method of ["nat", "dr", "tun"] as const) {
+    await tell("method", `IPv4, ${method}`, () => forwards(WORLD, method));
+    await tell("method", `IPv6, ${method}`, () => forwards(WORLD6, method));
+  }
+}
+for (const name of task.golden) await tell("golden", name, () => playGolden(name));
+for (const scenario of task.files.flatMap((file) =>
+  parseScenarios(basename(file, ".txt"), readFileSync(file, "utf8")),
+)) {
+  const name = `${scenario.topic}:${scenario.line}`;
+  if (task.scenarios.includes(name)) await tell("scenario", name, () => playScenario(scenario));
+}
+console.log("@@ done");
