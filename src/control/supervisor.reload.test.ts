@@ -72,13 +72,14 @@ describe("reload", () => {
     await bed.pass(2);
     bed.done();
     const total = bed.fake.total;
-    const started = performance.now();
+    const before = process.cpuUsage();
     await bed.apply(...fleet((i, servers) => i === 500 && servers.push("10.3.0.1")));
     // A tenth of this when nothing else runs.
-    expect(performance.now() - started).toBeLessThan(3000);
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1000).toBeLessThan(3000);
     expect(bed.done().filter((d) => !d.startsWith("fifo"))).toEqual(["add 10.3.0.1:80 weight 1"]);
     expect(bed.fake.total).toBe(total + 1);
-  });
+  }, 60_000);
 
   test("adds a new server without alpha at once, edits what is edited", async () => {
     const bed = new SupervisorBed();

@@ -38,9 +38,9 @@ export class Watching {
 
   /** Makes the running checks those of these virtual servers: new ones begin before others end, so that a probe of both goes on. */
   follow(keys: Iterable<string>): void {
-    const wanted = new Set(keys);
-    for (const key of wanted) this.#watch(key);
-    for (const key of [...this.#watches.keys()]) if (!wanted.has(key)) this.#watch(key);
+    const all = new Set([...keys, ...this.#watches.keys()]);
+    const gone = [...all].map((key) => this.#watch(key));
+    for (const watches of gone) for (const watch of watches) watch.subscription.close();
   }
 
   close(): void {
@@ -48,13 +48,14 @@ export class Watching {
     this.#watches.clear();
   }
 
-  #watch(key: string): void {
+  /** @returns checks that nobody needs any more */
+  #watch(key: string): readonly Watch[] {
     const { probes, find } = this.#o;
     const v = find(key);
     const old = this.#watches.get(key) ?? [];
     const suspended = v !== undefined && this.rests(v.spec);
     const resting = new Set(old.filter((w) => w.subscription.suspended));
-    const { watches, fresh } = watchServers(probes, v, old, suspended, (watch, report) =>
+    const { watches, fresh, gone } = watchServers(probes, v, old, suspended, (watch, report) =>
       this.#reported(key, watch, report),
     );
     if (watches.length > 0) this.#watches.set(key, watches);
@@ -65,6 +66,7 @@ export class Watching {
     }
     if (!suspended && resting.size > 0)
       for (const watch of watches) if (resting.has(watch)) this.#catchUp(key, watch);
+    return gone;
   }
 
   /** A probe that ran for others may know more than is known here. */

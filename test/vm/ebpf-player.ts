@@ -247,16 +247,15 @@ async function playScenario(scenario: Scenario): Promise<string[]> {
 
 // --- all of it --------------------------------------------------------------------------------------------------------------
 
+let twins: Twins | undefined;
+newNetns();
 await tell("kernel", "loads the programs", () => {
-  newNetns();
-  new Twins(OWN).close();
+  twins = new Twins(OWN);
   return [];
 });
-
-const twins = new Twins(OWN);
 for (const [i, scheduler] of SCHEDULERS.entries())
-  await tell("scheduler", scheduler, () => schedules(twins, scheduler, 80 + i));
-twins.close();
+  await tell("scheduler", scheduler, () => (twins ? schedules(twins, scheduler, 80 + i) : ["no programs"]));
+twins?.close();
 
 if (task.packets > 0) {
   for (const method of ["nat", "dr", "tun"] as const) {

@@ -19,8 +19,8 @@ export interface Watch {
 }
 
 /**
- * Makes the running checks those of a virtual server: unchanged ones go on untouched, new ones begin, the others end.
- * @returns all of them, and those that are new
+ * Makes the running checks those of a virtual server: unchanged ones go on untouched, new ones begin.
+ * @returns all of them, those that are new, and those that have no server any more: the caller's to close
  */
 export function watchServers(
   probes: Probes,
@@ -28,7 +28,7 @@ export function watchServers(
   old: readonly Watch[],
   suspended: boolean,
   report: (watch: Watch, report: ProbeReport) => void,
-): { watches: Watch[]; fresh: Watch[] } {
+): { watches: Watch[]; fresh: Watch[]; gone: Watch[] } {
   const free = new Map<string, Watch[]>();
   for (const watch of old) {
     const place = `${watch.server} ${watch.key}`;
@@ -58,6 +58,5 @@ export function watchServers(
       fresh.push(watch);
     }
   }
-  for (const rest of free.values()) for (const watch of rest) watch.subscription.close();
-  return { watches, fresh };
+  return { watches, fresh, gone: [...free.values()].flat() };
 }

@@ -352,8 +352,10 @@ export class TableWriter {
     }
     this.#unreachable = undefined;
     const removing = op.kind === "remove-service" || op.kind === "remove-destination";
+    // Not the destination is missing, but the service: there is more to mend.
+    const without = op.kind === "remove-destination" && code === "ESRCH" && !last;
     // What is gone already need not be removed.
-    if (removing && (code === "ESRCH" || code === "ENOENT")) {
+    if (removing && !without && (code === "ESRCH" || code === "ENOENT")) {
       this.#note(op);
       return "done";
     }

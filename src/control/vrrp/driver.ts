@@ -437,7 +437,8 @@ export class VrrpDriver {
 
   #perform(actions: readonly Action[]): void {
     // Of many instances that become master at once, every one speaks before the addresses of the first are set: others are waiting to hear it.
-    for (const action of actions) if (action.kind === "advert") this.#advert(action.instance, action.priority);
+    for (const action of actions)
+      if (action.kind === "advert") this.#advert(action.instance, action.priority);
     for (const action of actions) if (action.kind !== "advert") this.#do(action);
     this.#seen = undefined;
     if (actions.length > 0) this.#announce();

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { checkAccount } from "./accounts.ts";
 import type { FifoDraft, GlobalDraft, SyncDraft } from "./global-draft.ts";
 import { GLOBAL_VRRP } from "./global-vrrp.ts";
 import { GLOBAL_WITHOUT } from "./global-without.ts";
@@ -276,7 +277,8 @@ export const GLOBAL_DEFS: Table<GlobalDraft> = table<GlobalDraft>({
   script_user: {
     least: 1,
     most: 2,
-    read({ words }, into) {
+    read({ words }, into, reader) {
+      checkAccount(words[1], words[2], reader);
       into.scriptUser = { user: words[1].text, ...(words[2] ? { group: words[2].text } : {}) };
     },
   },

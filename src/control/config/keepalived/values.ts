@@ -150,7 +150,16 @@ export function script(statement: Statement, reader: Reader): ScriptSpec | undef
     });
     return undefined;
   }
-  reader.runs(statement.words[1]);
+  const path = program.quoted ? (command(program)[0] ?? "") : program.text;
+  const kind = path.startsWith("/") ? reader.files.kind(path) : "executable";
+  if (kind === "file" || kind === undefined) {
+    reader.warn(
+      "script-missing",
+      statement.words[1],
+      `${path} ${kind === "file" ? "is not executable" : "does not exist"}; it cannot be run`,
+      { remedy: "write the program's whole path; keepalived leaves such a program out" },
+    );
+  } else reader.runs(statement.words[1]);
   checkAccount(user, group, reader);
   if (statement.words.length > 4 && !program.quoted) {
     reader.warn("surplus-words", statement.words[1], "a program with arguments must stand in quotes", {

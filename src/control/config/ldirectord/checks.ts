@@ -372,6 +372,17 @@ const needsPort = (spec: CheckSpec): boolean =>
     ? needsPort(spec.full) || needsPort(spec.cheap)
     : !["always", "ping", "misc", "maintenance"].includes(spec.kind);
 
+/** Whether an answer is compared with receive. */
+const hasPattern = (spec: CheckSpec): boolean =>
+  spec.kind === "hybrid"
+    ? hasPattern(spec.full)
+    : spec.kind === "http"
+      ? spec.urls.some(({ pattern: wanted }) => wanted !== undefined)
+      : "pattern" in spec && spec.pattern !== undefined;
+
+const asksNothing = ({ checktype }: VirtualSettings): boolean =>
+  typeof checktype !== "number" && checktype !== "negotiate";
+
 /** The checks of a real server: what is asked, and whether a maintenance file names it. */
 export function checksOf(about: About): CheckEntry[] {
   const { file, virtual, real } = about;
@@ -391,6 +402,23 @@ export function checksOf(about: About): CheckEntry[] {
       "external-perl needs a checkcommand: /bin/true is no Perl",
       'write checkcommand="FILE"',
     );
+  }
+  const external = virtual.checktype === "external" || virtual.checktype === "external-perl";
+  const kind = external ? about.facts.files.kind(virtual.checkcommand) : undefined;
+  if (external && kind !== "executable" && !(virtual.checktype === "external-perl" && kind === "file")) {
+    const what = kind === undefined ? "does not exist" : "is not executable";
+    const remedy = /\s/.test(virtual.checkcommand)
+      ? "arguments are not possible: write a script that calls it"
+      : "servers are down until it can be run";
+    neverUp(about, "external", `checkcommand ${virtual.checkcommand} ${what}`, remedy);
+  }
+  if (receiveOf(virtual, real) !== undefined && !hasPattern(spec)) {
+    const message = `receive has no effect with ${asksNothing(virtual) ? `checktype=${virtual.checktype}` : `service=${virtual.service}`}`;
+    const { at } = receiveOf(virtual, real)!;
+    say(about.source, at, 1, new Fault("no-effect", message, { severity: "notice", remedy: "remove it" }));
+  }
+  if (spec.kind === "http" && spec.method === "HEAD" && hasPattern(spec)) {
+    neverUp(about, "head", "the answer to HEAD has no body that receive could match", "write httpmethod=GET");
   }
   const intervalMs = virtual.checkinterval * 1000;
   const timing = {

@@ -124,6 +124,24 @@ class Reader {
     if (name === "checkcount") {
       this.#warn(value, "deprecated", "checkcount only counts pings", "use failurecount");
     }
+    if (name === "load") {
+      this.#source.say(
+        new Fault("no-effect", "load has no effect, here as in the original", {
+          severity: "notice",
+          remedy: "remove it; checktype=external can look at the load of a server",
+        }),
+        value,
+      );
+    }
+    const { callback } = this.#globals;
+    if (name === "callback" && callback && this.#facts.files.kind(callback) !== "executable") {
+      this.#warn(
+        value,
+        "not-executable",
+        `${callback} cannot be run`,
+        "it is looked at again before every run",
+      );
+    }
     const folder = this.#globals.maintenancedir;
     if (name === "maintenancedir" && folder && this.#facts.files.kind(folder) !== "directory") {
       this.#warn(
