@@ -20,4 +20,14 @@ typedef struct __sk_buff packet;
 		_failed;                                                                                               \
 	})
 
-#define POKE(P, OFF, FROM, LEN) bpf_skb_store_bytes((P), (OFF), (FROM), (LEN), 0)
+/* Writes bytes of a packet: 0, or what failed. Straight into the packet where its head reaches that far. */
+#define POKE(P, OFF, FROM, LEN)                                                                                        \
+	({                                                                                                             \
+		void *_to = (void *)(long)(P)->data + ((OFF) & 0x3fff);                                                \
+		int _failed = 0;                                                                                       \
+		if (_to + (LEN) <= (void *)(long)(P)->data_end)                                                        \
+			__builtin_memcpy(_to, (FROM), (LEN));                                                          \
+		else                                                                                                   \
+			_failed = bpf_skb_store_bytes((P), (OFF) & 0x3fff, (FROM), (LEN), 0) != 0;                     \
+		_failed;                                                                                               \
+	})

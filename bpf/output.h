@@ -138,6 +138,7 @@ INLINE void route_request(packet *p, struct work *w, __u32 family, const __be32 
 	struct dest_stats *cache;
 	struct way *way = &w->way;
 	struct dest *d;
+	__u32 out;
 
 	if (in_test(w)) {
 		route_in_test(w, family, target);
@@ -161,8 +162,9 @@ INLINE void route_request(packet *p, struct work *w, __u32 family, const __be32 
 	}
 	if (way->kind != HOP_NEIGHBOUR || !cache)
 		return;
-	/* Whether XDP may use it. */
-	cache->hop_kind = bpf_map_lookup_elem(&outlets, &way->ifindex) ? HOP_NEIGHBOUR : HOP_RESOLVE;
+	/* Whether XDP may use it. Keys lie on the stack. */
+	out = way->ifindex;
+	cache->hop_kind = bpf_map_lookup_elem(&outlets, &out) ? HOP_NEIGHBOUR : HOP_RESOLVE;
 	cache->hop_ifindex = way->ifindex;
 	cache->hop_mtu = way->mtu;
 	__builtin_memcpy(cache->hop_target, way->target, 12);

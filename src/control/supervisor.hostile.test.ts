@@ -265,7 +265,7 @@ describe("a virtual server", () => {
       calls.push(call);
       if (call === "remove tcp 10.0.0.1:80") bed.fake.gate = () => closed;
     };
-    bed.clock.pass(1000);
+    void bed.clock.pass(1000);
     await settled();
     await settled();
     const applying = bed.apply(virtualServer(VIP, servers));

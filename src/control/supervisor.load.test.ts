@@ -39,7 +39,7 @@ describe("10,000 servers in one virtual server", () => {
     expect(bed.fake.table()).toHaveLength(SERVERS + 1);
     const half = configuration([virtualServer(VIP, many.slice(SERVERS / 2))]);
     expect(await cost(() => bed.supervisor.plan(half))).toBeLessThan(5000);
-    expect(await cost(() => bed.supervisor.apply(half))).toBeLessThan(5000);
+    expect(await cost(() => bed.supervisor.apply(half).then(() => bed.pass(1)))).toBeLessThan(5000);
     expect(bed.fake.table()).toHaveLength(SERVERS / 2 + 1);
     expect(await cost(() => bed.supervisor.stop())).toBeLessThan(3000);
     expect(bed.fake.table()).toEqual([]);

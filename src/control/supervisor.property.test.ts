@@ -5,6 +5,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { IPIP } from "../core/destination.ts";
+import { TableError } from "../core/errors.ts";
 import { serviceSpec } from "../core/table.ts";
 import { settled } from "../testkit/fake-clock.ts";
 import {
@@ -132,7 +133,9 @@ class Oracle {
     for (const s of this.shape.servers) {
       const serves = !sick.has(s.n) && !sorryIn;
       if (serves) entries.push(`  ${SERVERS[s.n]}:80 ${this.weight(s.n, s.weight)}`);
-      else if (s.inhibit) entries.push(`  ${SERVERS[s.n]}:80 0`);
+      // What the operator drains finishes its connections, whoever serves.
+      else if (s.inhibit || (!sick.has(s.n) && this.holds.get(s.n) === 0))
+        entries.push(`  ${SERVERS[s.n]}:80 0`);
     }
     if (this.shape.sorry && (sorryIn || this.shape.sorryInhibit))
       entries.push(`  ${SORRY}:80 ${sorryIn ? 1 : 0}`);
@@ -228,5 +231,73 @@ test("the table is what the oracle says, after every round, and quiet rounds cha
       },
     ),
     { numRuns: 40 },
+  );
+}, 60_000);
+
+test("whatever the plane fails to do, and whenever, the table is right once it answers again", async () => {
+  const trouble = fc.record({
+    /** Of so many calls one fails; each may take a while. */
+    every: fc.integer({ min: 1, max: 6 }),
+    code: fc.constantFrom("EIO", "ENOMEM", "ENOENT", "EEXIST", "ESRCH", undefined),
+    slow: fc.boolean(),
+  });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.tuple(shape, shape),
+      fc.array(fc.tuple(command, trouble), { minLength: 1, maxLength: 8 }),
+      async (first, commands) => {
+        const bed = new SupervisorBed({ repairMs: 10_000, removal: { mode: "drain", limitMs: 5000 } });
+        const { fake } = bed;
+        const { plane } = fake;
+        const sick = new Set<number>();
+        let shapes: readonly (Shape | undefined)[] = first;
+        const specs = () => shapes.flatMap((s, vip) => (s ? [specOf(vip, s)] : []));
+        const applies: Promise<unknown>[] = [bed.supervisor.apply(configuration(specs()))];
+        let calls = 0;
+        for (const [c, t] of commands) {
+          fake.gate = () => (t.slow ? new Promise((resolve) => setImmediate(resolve)) : Promise.resolve());
+          fake.refuse = (call) => {
+            // That something is gone is taken as true.
+            if (call.startsWith("remove") && (t.code === "ENOENT" || t.code === "ESRCH")) return;
+            if (calls++ % t.every !== 0) return;
+            if (t.code === undefined) throw new Error("the engine ended");
+            throw new TableError(t.code, "by chance");
+          };
+          if (c.kind === "health") {
+            if (c.ok) bed.heal(SERVERS[c.n]);
+            else bed.fail(SERVERS[c.n]);
+            if (c.ok) sick.delete(c.n);
+            else sick.add(c.n);
+          } else if (c.kind === "reload") {
+            shapes = c.shapes;
+            applies.push(bed.supervisor.apply(configuration(specs())));
+          } else if (c.kind === "meddle")
+            await plane.removeService(serviceId(service(c.vip))).catch(() => {});
+          await bed.pass(2);
+        }
+        fake.gate = () => Promise.resolve();
+        fake.refuse = () => {};
+        await Promise.all(applies);
+        await bed.pass(2 * ROUND_S);
+        const { virtualServers, trouble: left, pendingWrites } = await bed.supervisor.status();
+        expect({ left, pendingWrites }).toEqual({ left: undefined, pendingWrites: 0 });
+        // Which servers there are follows from health alone, apart from the quorum, which has a memory.
+        const expected = shapes.flatMap((s, vip) => {
+          if (!s) return [];
+          const oracle = new Oracle(s);
+          oracle.met = virtualServers.find((v) => v.name === specOf(vip, s).name)!.up;
+          const live = oracle.live(sick);
+          if (live === 0) expect(oracle.met).toBe(false);
+          if (live >= s.quorum + oracle.hysteresis) expect(oracle.met).toBe(true);
+          return oracle.lines(vip, sick);
+        });
+        expect(fake.table()).toEqual(expected);
+        await bed.supervisor.stop();
+        expect(fake.table()).toEqual([]);
+        expect(bed.clock.waiting).toBe(0);
+        expect(bed.open).toBe(0);
+      },
+    ),
+    { numRuns: 60 },
   );
 }, 60_000);

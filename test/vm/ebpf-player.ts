@@ -88,7 +88,7 @@ const OWN = ["10.9.0.1", "2001:db8:9::1", "10.1.0.1", "10.2.0.1", "2001:db8:2::1
 /** twos draws lots, and the two sides draw different ones. */
 const SCHEDULERS = ["rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "sh", "dh", "mh", "lblc", "lblcr"];
 /** More than the programs look at in one step, and no multiple of it. */
-const MANY = 37;
+const MANY = 19;
 
 const address = (world: World, protocol: "tcp" | "udp" | "sctp", port: number): ServiceId => ({
   kind: "address",

@@ -87,6 +87,11 @@ class Refusals {
     }
   }
 
+  /** Whether there are any. */
+  get some(): boolean {
+    return this.#standing.size > 0;
+  }
+
   get messages(): string[] {
     return [...this.#standing.values()].map((r) => r.message);
   }

@@ -145,7 +145,8 @@ export class TableWriter {
     for (const [owner, lane] of this.#lanes) {
       if (lane.busy) continue;
       const odd = lane.wanted().filter((s) => this.#owns(owner, s) && this.#differs(found, s));
-      if (odd.length === 0 && !lane.dirty && lane.owned.size <= lane.wanted().length) continue;
+      const open = lane.dirty !== undefined || lane.refusals.some || lane.owned.size > lane.wanted().length;
+      if (odd.length === 0 && !open) continue;
       waits.push(
         new Promise((resolve) => {
           this.#enqueue(lane, async () => {
@@ -254,7 +255,7 @@ export class TableWriter {
       if (lane.dirty === "all") return "overtaken";
       const held = this.#ledger.get(key);
       const operation = held && ({ kind: "remove-service", id: held.spec.id } as const);
-      const outcome = operation && (await this.#try(owner, lane, operation, done));
+      const outcome = operation && (await this.#try(owner, lane, operation, done, true));
       if (outcome === "unreachable") return outcome;
       if (outcome === "refused") continue;
       lane.owned.delete(key);

@@ -32,11 +32,15 @@ export class AddressKeeper {
   /**
    * Before an owner starts: removes what a former run of this program left behind, or with `keep` goes on with it, and notes what others set.
    */
-  adopt(owner: string, wanted: readonly AddressToSet[], keep = false): void {
-    const interfaces = this.#host.interfaces();
+  adopt(
+    owner: string,
+    wanted: readonly AddressToSet[],
+    keep = false,
+    interfaces = this.#host.interfaces(),
+  ): void {
     for (const a of wanted) {
       const there = interfaces.get(a.device)?.addresses.find((h) => h.address === a.address);
-      if (there === undefined || this.#setBySomebody(key(a))) continue;
+      if (there === undefined || this.#setBySomebody(key(a)) || this.#foreign.has(key(a))) continue;
       if (!there.ours) {
         this.#foreign.add(key(a));
         this.#tell(

@@ -9,10 +9,10 @@ class Bench {
   c: Cluster = EMPTY;
 
   configure(spec: VrrpSpec): string[] {
-    const { cluster, actions, fresh } = reconfigure(this.c, spec, this.now);
+    const { cluster, goodbyes, actions, fresh } = reconfigure(this.c, spec, this.now);
     this.c = cluster;
     return [
-      ...words(actions),
+      ...words([...goodbyes, ...actions]),
       ...this.do(...fresh.map((instance) => ({ kind: "start", instance }) as const)),
     ];
   }

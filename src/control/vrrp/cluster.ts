@@ -185,13 +185,14 @@ export function steps(c: Cluster, events: readonly ClusterEvent[], now: number):
 
 /**
  * Takes a new specification over. An instance with the same name, family, router id and interface keeps its state, and a master sets what
- * changed at once; the others are removed, and new ones wait for `start`.
+ * changed at once; the others are removed, and new ones wait for `start`. The goodbyes are for the former cluster to carry out: an instance of
+ * the same name may take its place.
  */
 export function reconfigure(
   c: Cluster,
   spec: VrrpSpec,
   now: number,
-): { cluster: Cluster; actions: Action[]; fresh: string[] } {
+): { cluster: Cluster; goodbyes: Action[]; actions: Action[]; fresh: string[] } {
   const wanted = new Map(spec.instances.map((i) => [i.name, i]));
   const gone = [...c.instances.values()].filter((i) => {
     const next = wanted.get(i.spec.name);
@@ -205,7 +206,7 @@ export function reconfigure(
   }));
   const actions: Action[] = [];
   const dropped = new Set(gone.map((i) => i.spec.name));
-  for (const event of events) actions.push(...stepInstance(c.instances.get(event.instance)!, event, now)[1]);
+  const goodbyes = events.flatMap((event) => stepInstance(c.instances.get(event.instance)!, event, now)[1]);
 
   const groupOf = new Map(spec.groups.flatMap((g) => g.members.map((m) => [m, g.name] as const)));
   const instances = new Map<string, Instance>();
@@ -228,5 +229,5 @@ export function reconfigure(
   const groups = new Map(
     spec.groups.map((g) => [g.name, { spec: g, state: c.groups.get(g.name)?.state ?? "init" } as Group]),
   );
-  return { cluster: { instances, groups, groupOf }, actions, fresh };
+  return { cluster: { instances, groups, groupOf }, goodbyes, actions, fresh };
 }

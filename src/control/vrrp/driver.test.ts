@@ -339,3 +339,67 @@ test("garp_extra_if announces one address an interface that adverts do not leave
   b.run(10_000);
   expect(host.announced).toEqual([`vrrp.51 ${VIP}`]);
 });
+
+test("an instance whose id a reload changes resigns with the former one", () => {
+  const host = new Host("v0");
+  const b = bench(host);
+  const ids: number[] = [];
+  const send = host.send.bind(host);
+  host.send = (family, device, packet, to) => {
+    ids.push(packet[21]);
+    return send(family, device, packet, to);
+  };
+  b.driver.configure(vrrpSpec([vrrpInstance()]));
+  b.run(4000);
+  ids.length = 0;
+  host.sent = [];
+  b.driver.configure(vrrpSpec([vrrpInstance({ routerId: 52 })]));
+  expect(ids).toEqual([51]);
+  expect(host.sent.map((s) => s.priority)).toEqual([0]);
+  b.run(4000);
+  expect(ids.slice(1)).toContain(52);
+});
+
+test("an instance that a reload moves to another interface resigns on the former one", () => {
+  const host = new Host("v0", "v1");
+  const b = bench(host);
+  b.driver.configure(vrrpSpec([vrrpInstance()]));
+  b.run(4000);
+  host.sent = [];
+  b.driver.configure(vrrpSpec([vrrpInstance({ interface: "v1" })]));
+  expect(host.sent).toEqual([{ device: "v0", to: "224.0.0.18", priority: 0 }]);
+  expect(host.on("v0")).not.toContain(VIP);
+  b.run(4000);
+  expect(host.on("v1")).toContain(VIP);
+});
+
+test("a virtual interface that a reload takes out of use leaves its addresses to the interface below", () => {
+  const host = new Host("v0");
+  const b = bench(host);
+  b.driver.configure(vrrpSpec([vrrpInstance({ vmac: { xmitBase: false } })]));
+  b.run(4000);
+  b.driver.configure(vrrpSpec([vrrpInstance()]));
+  expect(host.links.has("vrrp.51")).toBe(false);
+  expect(host.on("v0")).toContain(VIP);
+  expect(b.states()).toEqual({ VI: "master" });
+});
+
+test("of many instances that become master at once, every one speaks before any address is set", () => {
+  const host = new Host("v0");
+  const many = Array.from({ length: 255 }, (_, n) =>
+    vrrpInstance({ name: `V${n}`, routerId: n + 1, addresses: [virtualAddress(`10.9.0.${n + 1}`)] }),
+  );
+  const b = bench(host);
+  b.driver.configure(vrrpSpec(many));
+  expect(host.listening).toHaveLength(1);
+  const set: number[] = [];
+  const add = host.addAddress.bind(host);
+  host.addAddress = (a) => {
+    set.push(host.sent.length);
+    add(a);
+  };
+  b.run(4000);
+  expect(new Set(Object.values(b.states()))).toEqual(new Set(["master"]));
+  expect(set).toHaveLength(255);
+  expect(Math.min(...set)).toBe(255);
+});

@@ -50,8 +50,6 @@ export class VrrpDriver {
   readonly #virtual: VirtualInterfaces;
   #spec: VrrpSpec = NO_VRRP;
   #cluster: Cluster = EMPTY;
-  /** During a reload: the former instances, of which some still have to say good-bye. */
-  #leaving: Cluster = EMPTY;
   #startAt = Number.POSITIVE_INFINITY;
   #fresh: string[] = [];
   /** Among the fresh ones: those that go on as master. */
@@ -87,15 +85,20 @@ export class VrrpDriver {
     this.#links.configure(spec.linkDelays);
     for (const i of spec.instances)
       if (i.promoteSecondaries && i.family === 4) this.#host.promoteSecondaries(i.interface);
-    const former = this.#cluster;
-    const { cluster, actions, fresh } = reconfigure(former, spec, now);
+    const { cluster, goodbyes, actions, fresh } = reconfigure(this.#cluster, spec, now);
+    this.#perform(goodbyes);
     this.#cluster = cluster;
-    for (const [name, composer] of this.#composers)
-      composer.spec = cluster.instances.get(name)?.spec ?? composer.spec;
-    this.#leaving = former;
+    for (const [name, composer] of this.#composers) {
+      const next = cluster.instances.get(name);
+      if (next && !fresh.includes(name)) composer.spec = next.spec;
+      else this.#composers.delete(name);
+    }
+    const interfaces = this.#host.interfaces();
+    for (const i of cluster.instances.values())
+      if (!fresh.includes(i.spec.name))
+        this.#addresses.adopt(i.spec.name, this.#wanted(i.spec), false, interfaces);
     this.#perform(actions);
-    this.#leaving = EMPTY;
-    for (const name of this.#composers.keys()) if (!cluster.instances.has(name)) this.#composers.delete(name);
+    this.#refuse();
     this.#virtual.removeUnwanted(this.#spec);
     this.#resumed = first ? resumable(spec, resume, now) : new Set();
     for (const name of fresh) {
@@ -115,7 +118,7 @@ export class VrrpDriver {
     if (spec.staticRoutes.length + spec.staticRules.length > 0)
       this.#host.addRoutes(STATIC, spec.staticRoutes, spec.staticRules);
     else this.#host.removeRoutes(STATIC);
-    this.#fresh = [...this.#fresh, ...fresh].filter((name) => cluster.instances.has(name));
+    this.#fresh = [...new Set([...this.#fresh, ...fresh])].filter((name) => cluster.instances.has(name));
     // A process that replaces another one has waited before.
     if (first) this.#startAt = resume.length > 0 ? now : now + spec.startupDelayMs;
     this.#lookAtInterfaces();
@@ -490,7 +493,7 @@ export class VrrpDriver {
   }
 
   #specOf(instance: string): VrrpInstanceSpec | undefined {
-    return (this.#cluster.instances.get(instance) ?? this.#leaving.instances.get(instance))?.spec;
+    return this.#cluster.instances.get(instance)?.spec;
   }
 
   #advert(name: string, priority: number): void {
@@ -502,7 +505,7 @@ export class VrrpDriver {
       composer = new Composer(spec);
       this.#composers.set(name, composer);
     }
-    const vmac = this.#virtual.of(name);
+    const vmac = spec.vmac && this.#virtual.of(name);
     const device = vmac && !spec.vmac?.xmitBase ? vmac : spec.interface;
     const destinations = spec.peers.length > 0 ? spec.peers.map((p) => p.address) : [spec.group];
     for (const to of destinations) {
@@ -521,7 +524,7 @@ export class VrrpDriver {
 
   /** The addresses of an instance, with their devices. */
   #wanted(spec: VrrpInstanceSpec): AddressToSet[] {
-    const vmac = this.#virtual.of(spec.name);
+    const vmac = spec.vmac && this.#virtual.of(spec.name);
     return [...spec.addresses, ...spec.excluded].map((a) => {
       const onVmac = vmac && (a.useVmac ?? a.device === spec.interface);
       return addressToSet(a, onVmac ? vmac : a.device);
@@ -540,7 +543,7 @@ export class VrrpDriver {
 
   /** One announcement for each interface that has addresses of the instance, but not its adverts to be known by. */
   #extraRound(spec: VrrpInstanceSpec) {
-    const vmac = this.#virtual.of(spec.name);
+    const vmac = spec.vmac && this.#virtual.of(spec.name);
     const own = vmac && !spec.vmac?.xmitBase ? vmac : spec.interface;
     const virtual = this.#virtual.names;
     const seen = new Set([own]);

@@ -178,7 +178,6 @@ function hexBytes(words: readonly Word[], reader: Reader, what: "payload" | "rep
 export const USER_KEYWORD: Keyword<{ user?: string; group?: string }> = {
   least: 1,
   most: 2,
-  absent: "No user specified for the script",
   read({ words }, into, reader) {
     into.user = words[1].text;
     if (words[2]) into.group = words[2].text;
@@ -249,7 +248,10 @@ export const CHECKERS: Readonly<Record<string, Table<CheckerDraft>>> = {
     },
     misc_timeout: intKeyword("miscTimeoutS", 0, U32_MAX, "Invalid misc_timeout value '%s'"),
     misc_dynamic: markKeyword("dynamic", true),
-    user: USER_KEYWORD as Keyword<CheckerDraft>,
+    user: {
+      ...(USER_KEYWORD as Keyword<CheckerDraft>),
+      absent: "No user specified for misc checker script",
+    },
   }),
   UDP_CHECK: table<CheckerDraft>({
     ...CONNECTING,

@@ -177,6 +177,12 @@ export class FinishingInstance {
     const { preempt, preemptDelayMs } = this.#preemption(master, priority, strict);
     const source = this.#source(family);
     const auth = this.#auth(version, family, strict);
+    if (draft.vmacXmitBase && draft.vmac === undefined) {
+      this.reader.warn("no-effect", draft.word, "vmac_xmit_base has no effect without use_vmac", {
+        own: `(${draft.name}) vmac_xmit_base is only valid with a vmac`,
+        ownWithoutLine: true,
+      });
+    }
     const vmac = draft.vmac && {
       ...draft.vmac,
       xmitBase: strict ? false : (draft.vmacXmitBase ?? (draft.vmac !== undefined && unicast.length > 0)),

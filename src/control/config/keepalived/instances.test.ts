@@ -251,3 +251,20 @@ it("static addresses, routes, rules, link delays and garp groups are read", () =
     instances: [{ announce: { arpIntervalMs: 100 } }],
   });
 });
+
+describe("words of an instance that do nothing alone", () => {
+  const told = (word: string) =>
+    reading(
+      `vrrp_instance A {\ninterface eth0\nvirtual_router_id 5\nvirtual_ipaddress {\n10.0.0.9\n}\n${word}\n}\n`,
+    );
+
+  it.each([
+    ["check_unicast_src", "unicast-without-peers"],
+    ["vmac_xmit_base", "no-effect"],
+    ["strict_mode perhaps", "bad-value"],
+  ])("%s is told, by keepalived too", (word, code) => {
+    const read = told(word);
+    expect(read.diagnostics.map((d) => d.code)).toContain(code);
+    expect(read.said.length).toBeGreaterThan(0);
+  });
+});

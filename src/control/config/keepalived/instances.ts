@@ -10,7 +10,7 @@ import { readRoute, readRule } from "./routes.ts";
 import type { Word } from "./text.ts";
 import { TRACK_LISTS, taken } from "./tracking.ts";
 import type { Statement } from "./tree.ts";
-import { address, extraAnnouncements, flagKeyword, int, markKeyword, timer } from "./values.ts";
+import { address, extraAnnouncements, flag, flagKeyword, int, markKeyword, timer } from "./values.ts";
 import type { InstanceDraft, VrrpDraft } from "./vrrp-draft.ts";
 
 const U32_MAX = 4294967295;
@@ -245,6 +245,20 @@ const GARP = {
   vmac_garp_intvl: { ...EXTRA, rename: "garp_extra_if" },
 } satisfies Record<string, InstanceKeyword>;
 
+/** A switch of an instance, by its keyword. */
+function onOff(
+  field: "skipCheckAdvAddr" | "strict" | "lowerPrioNoAdvert" | "higherPrioSendAdvert",
+  word: string,
+): InstanceKeyword {
+  return {
+    most: 1,
+    read(statement, into, reader) {
+      const value = flag(statement, reader, `(${into.name}) invalid ${word} %s specified`);
+      if (value !== undefined) into[field] = value;
+    },
+  };
+}
+
 function addressList(field: "addresses" | "excluded"): InstanceKeyword {
   return {
     block: "items",
@@ -358,7 +372,14 @@ export const INSTANCE: Table<InstanceDraft> = table<InstanceDraft>({
     },
   },
   unicast_ttl: number("unicastTtl", 0, 255, "(NAME): TTL '%s' not valid - must be between 0 & 255"),
-  check_unicast_src: flagKeyword("checkUnicastSource"),
+  check_unicast_src: {
+    most: 1,
+    read(statement, into, reader) {
+      into.unicast ??= statement.words[0];
+      const value = flag(statement, reader);
+      if (value !== undefined) into.checkUnicastSource = value;
+    },
+  },
   unicast_fault_no_peer: markKeyword("faultWithoutPeers", true),
   old_unicast_checksum: { most: 1, without: "both checksums are accepted, the right one is sent" },
   use_vmac: VMAC,
@@ -403,17 +424,21 @@ export const INSTANCE: Table<InstanceDraft> = table<InstanceDraft>({
   },
   accept: markKeyword("accept", true),
   no_accept: markKeyword("accept", false),
-  skip_check_adv_addr: flagKeyword("skipCheckAdvAddr"),
-  strict_mode: flagKeyword("strict"),
+  skip_check_adv_addr: onOff("skipCheckAdvAddr", "skip_check_adv_addr"),
+  strict_mode: onOff("strict", "strict_mode"),
   ...GARP,
   down_timer_adverts: number("downTimerAdverts", 1, 100, "(NAME): Invalid down_timer_adverts [1:100] '%s'"),
-  lower_prio_no_advert: flagKeyword("lowerPrioNoAdvert"),
-  higher_prio_send_advert: flagKeyword("higherPrioSendAdvert"),
-  kernel_rx_buf_size: { least: 1, without: "socket buffers grow by themselves" },
+  lower_prio_no_advert: onOff("lowerPrioNoAdvert", "lower_prio_no_advert"),
+  higher_prio_send_advert: onOff("higherPrioSendAdvert", "higher_prio_send_advert"),
+  kernel_rx_buf_size: {
+    least: 1,
+    absent: "invalid kernel_rx_buf_size specified",
+    without: "socket buffers grow by themselves",
+  },
   ...(NOTIFY as Readonly<Record<string, InstanceKeyword>>),
   lvs_sync_daemon_interface: SYNC_INTERFACE,
   lvs_sync_daemon_inteface: { ...SYNC_INTERFACE, rename: "lvs_sync_daemon_interface", foreign: true },
-  debug: { most: 1, without: "the log tells" },
+  debug: { least: 1, without: "the log tells" },
   linkbeat_use_polling: {
     without: "the kernel tells of links going down",
     read({ words: [word] }, { name }, reader) {

@@ -393,7 +393,8 @@ class Finishing {
     const { sorry, sorryForwarding, sorryInhibit, forwarding } = this.draft;
     if (sorry === undefined) {
       if (sorryInhibit) {
-        this.#warn("no-effect", "sorry_server_inhibit has no effect without a sorry_server", {});
+        const own = "Ignoring sorry_server inhibit used before or without sorry_server";
+        this.#warn("no-effect", "sorry_server_inhibit has no effect without a sorry_server", { own });
       }
       return undefined;
     }

@@ -372,16 +372,23 @@ const needsPort = (spec: CheckSpec): boolean =>
     ? needsPort(spec.full) || needsPort(spec.cheap)
     : !["always", "ping", "misc", "maintenance"].includes(spec.kind);
 
-/** Whether an answer is compared with receive. */
-const hasPattern = (spec: CheckSpec): boolean =>
-  spec.kind === "hybrid"
-    ? hasPattern(spec.full)
-    : spec.kind === "http"
-      ? spec.urls.some(({ pattern: wanted }) => wanted !== undefined)
-      : "pattern" in spec && spec.pattern !== undefined;
+/** Services whose answers are compared with receive. */
+const MATCHING: readonly string[] = [
+  "dns",
+  "ftp",
+  "http",
+  "https",
+  "http_proxy",
+  "ldap",
+  "ldaps",
+  "simpletcp",
+];
 
 const asksNothing = ({ checktype }: VirtualSettings): boolean =>
   typeof checktype !== "number" && checktype !== "negotiate";
+
+const matches = (virtual: VirtualSettings): boolean =>
+  !asksNothing(virtual) && MATCHING.includes(virtual.service);
 
 /** The checks of a real server: what is asked, and whether a maintenance file names it. */
 export function checksOf(about: About): CheckEntry[] {
@@ -412,12 +419,12 @@ export function checksOf(about: About): CheckEntry[] {
       : "servers are down until it can be run";
     neverUp(about, "external", `checkcommand ${virtual.checkcommand} ${what}`, remedy);
   }
-  if (receiveOf(virtual, real) !== undefined && !hasPattern(spec)) {
+  if (receiveOf(virtual, real) !== undefined && !matches(virtual)) {
     const message = `receive has no effect with ${asksNothing(virtual) ? `checktype=${virtual.checktype}` : `service=${virtual.service}`}`;
     const { at } = receiveOf(virtual, real)!;
     say(about.source, at, 1, new Fault("no-effect", message, { severity: "notice", remedy: "remove it" }));
   }
-  if (spec.kind === "http" && spec.method === "HEAD" && hasPattern(spec)) {
+  if (spec.kind === "http" && spec.method === "HEAD" && receiveOf(virtual, real) !== undefined) {
     neverUp(about, "head", "the answer to HEAD has no body that receive could match", "write httpmethod=GET");
   }
   const intervalMs = virtual.checkinterval * 1000;

@@ -34,6 +34,42 @@ const errors = (text: string) =>
     .diagnostics.filter(({ severity }) => severity === "error")
     .map(({ at, code, remedy }) => ({ line: at.line, column: at.column, code, ...(remedy && { remedy }) }));
 
+describe("what does nothing, or not what it seems", () => {
+  const told = (...lines: string[]) =>
+    read(block("virtual=192.0.2.1:80", "real=10.0.0.1:80 gate", ...lines)).diagnostics.map(
+      ({ at, severity, code }) => `${at.line} ${severity} ${code}`,
+    );
+
+  test.each([
+    [['load="x"'], "3 notice no-effect"],
+    [["service=smtp", 'receive="x"'], "4 notice no-effect"],
+    [["checktype=connect", 'receive="x"'], "4 notice no-effect"],
+    [["httpmethod=HEAD", 'receive="x"'], "1 warning never-up-head"],
+    [["checktype=external", "checkcommand=/bin/check -x"], "1 warning never-up-external"],
+    [["checktype=external-perl", "checkcommand=/bin/check.pl"], "1 warning never-up-external"],
+  ])("%j is told", (lines, expected) => {
+    expect(told(...lines)).toEqual([expected]);
+  });
+
+  test("a receive that counts is not", () => {
+    expect(told('receive="x"')).toEqual([]);
+    expect(told("service=simpletcp", 'receive="x"', "checktype=5")).toEqual([]);
+    expect(told("checktype=negotiate", 'receive="("')).toEqual(["4 error bad-pattern"]);
+  });
+
+  test("a lower threshold above the upper one is left out: no table takes it", () => {
+    const text = block("virtual=192.0.2.1:80", "real=10.0.0.1:80 gate 1 l:5");
+    expect(read(text).diagnostics.map(({ severity, code }) => `${severity} ${code}`)).toEqual([
+      "warning bad-threshold",
+    ]);
+    expect(first(text).servers[0]).toMatchObject({ lower: 0, upper: 0 });
+  });
+
+  test("a callback that cannot be run", () => {
+    expect(read('callback="/bin/nix"\n').diagnostics.map(({ code }) => code)).toEqual(["not-executable"]);
+  });
+});
+
 describe("services", () => {
   test("a tcp service, its servers and its sorry server", () => {
     const { servers, sorry, ...service } = first(
