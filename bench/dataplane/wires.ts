@@ -8,12 +8,11 @@
  * On `inx` an XDP program may be attached; `in` has TC programs only.
  * @module
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathsOf } from "../../src/planes/ebpf/paths.ts";
-import { removeBpffs } from "../../src/sys/bpf/bpffs.ts";
 import { Attr, CMD, memory } from "../../src/sys/bpf/call.ts";
 import { interfaces } from "../../src/sys/bpf/interfaces.ts";
 import { attachXdp } from "../../src/sys/bpf/link.ts";
@@ -185,9 +184,9 @@ export class Wires {
     return made;
   }
 
-  /** Runs a command in a namespace: its standard output. */
+  /** Runs a command in a namespace, with the mounts of this process: its standard output. */
   run(name: string, command: readonly string[], input = "", env: NodeJS.ProcessEnv = {}): string {
-    return execFileSync("ip", ["netns", "exec", name, ...command], {
+    return execFileSync("nsenter", [`--net=${namedNetns(name)}`, ...command], {
       input,
       encoding: "utf8",
       maxBuffer: 1 << 28,
@@ -288,7 +287,8 @@ export class Wires {
     for (const { name } of this.#directors) execFileSync("ip", ["netns", "del", name]);
     execFileSync("ip", ["netns", "del", this.#wires]);
     this.#object.close();
-    removeBpffs(`${this.runDirectory}/bpf`);
+    // Not by removeBpffs(): in the virtual machine the first process has another root, and does not see this mount by its name.
+    spawnSync("umount", ["-l", `${this.runDirectory}/bpf`], { stdio: "ignore" });
     rmSync(this.runDirectory, { recursive: true, force: true });
   }
 }

@@ -23,7 +23,7 @@ const AIMS = {
   "new connections, XDP NAT": 6,
   "new connections, XDP DR": 6,
 };
-const ROUNDS = 5;
+const ROUNDS = 9;
 /** This program, a bundle in dist/ beside the commands. */
 const program = import.meta.filename;
 const dist = dirname(program);

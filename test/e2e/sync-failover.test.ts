@@ -3,7 +3,7 @@
  * holds 2,000 connections while the master dies, returns, and is stopped.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Running } from "./daemon-bed.ts";
+import { type Running, until } from "./daemon-bed.ts";
 import { SyncBed } from "./sync-bed.ts";
 
 const root = process.getuid?.() === 0;
@@ -57,6 +57,21 @@ describe.skipIf(!root)("2,000 connections outlive their director", () => {
     });
   });
 
+  test("announcements are lost: the backup notices, and asks for the whole table again", async () => {
+    await bed.run("d2", "nft add table ip cut");
+    await bed.run("d2", "nft add chain ip cut in { type filter hook input priority 0 ; }");
+    await bed.run("d2", "nft add rule ip cut in udp dport 8848 drop");
+    count = await bed.open(10);
+    for (let i = 0; i < 2; i++) expect(await bed.say()).toBe(fine());
+    await until(
+      "the master has sent them",
+      () => bed.status("d2"),
+      ({ sync }) => sync!.backup!.peer!.lost! > 0,
+    );
+    await bed.run("d2", "nft delete table ip cut");
+    await bed.has("d2", count);
+  });
+
   test("everything of the master is killed: every connection goes on through the other", async () => {
     await bed.kill("d1");
     await bed.becomes("d2", "master");
@@ -79,6 +94,11 @@ describe.skipIf(!root)("2,000 connections outlive their director", () => {
   });
 
   test("it is stopped: also connections that have hardly begun go on", async () => {
+    await until(
+      "the backup has asked for the table: nothing comes that way any more",
+      () => bed.status("d2"),
+      ({ sync }) => sync?.backup?.peer?.tableMs !== undefined,
+    );
     count = await bed.open(20);
     await first.kill("SIGTERM");
     await bed.becomes("d2", "master");

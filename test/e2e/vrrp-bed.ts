@@ -142,14 +142,10 @@ export class Keepalived {
 
   /** Both of its processes at once, without a word. */
   async kill(): Promise<void> {
-    const pids = ["kv.pid", "k.pid"].map((f) => Number(readFileSync(join(this.#directory, f), "utf8")));
-    const gone = end(this.child, "SIGKILL");
-    try {
-      process.kill(pids[0], "SIGKILL");
-    } catch {
-      // It went with its parent.
-    }
-    await gone;
+    const vrrp = Number(readFileSync(join(this.#directory, "kv.pid"), "utf8"));
+    // VRRP first: when its parent dies, it is told to stop, and takes its addresses back.
+    process.kill(vrrp, "SIGKILL");
+    await end(this.child, "SIGKILL");
   }
 }
 

@@ -109,6 +109,32 @@ describe.skipIf(!ready).concurrent("a killed process", () => {
   );
 
   test.concurrent(
+    "of VRRP that dies again and again leaves nothing behind while it is not started",
+    on(async (bed) => {
+      const daemon = new Daemon(
+        bed,
+        CONF.replace("priority 150", "priority 150\n    version 3\n    advert_int 0.1"),
+      );
+      try {
+        for (let deaths = 0; deaths < 5; deaths++) {
+          await until("master", () => daemon.times("Entering MASTER STATE") > deaths);
+          await until("it has the address", () => bed.has(bed.a, VIP));
+          process.kill(daemon.vrrp, "SIGKILL");
+          await until("it is noticed", () => daemon.times("it is started again") === deaths + 1);
+        }
+        const starts = daemon.times("Starting VRRP child process");
+        await until("the address is gone", async () => !(await bed.has(bed.a, VIP)));
+        expect(daemon.times("Starting VRRP child process")).toBe(starts);
+        await until("it is master in the end", () => bed.has(bed.a, VIP));
+      } finally {
+        await daemon.stop();
+      }
+      expect(await bed.has(bed.a, VIP)).toBe(false);
+    }),
+    TIMEOUT,
+  );
+
+  test.concurrent(
     "that was the daemon: VRRP resigns at once and takes the address back",
     on(async (bed) => {
       const k = bed.keepalived(bed.b, [vrrpInstance({ priority: 100 })]);
@@ -132,12 +158,13 @@ describe.skipIf(!ready).concurrent("a killed process", () => {
       const former = bed.keepalived(bed.a, [vrrpInstance({ priority: 150 })]);
       const other = bed.keepalived(bed.b, [vrrpInstance({ priority: 100 })]);
       await until("it is master", () => former.state() === "master");
+      await until("it has the address", () => bed.has(bed.a, VIP));
       await former.kill();
       expect(await bed.has(bed.a, VIP)).toBe(true);
       await until("the other takes over", () => other.state() === "master");
       const l = bed.lvsd(bed.a, [vrrpInstance({ priority: 50 })]);
       await until("the address is on one host only", async () => !(await bed.has(bed.a, VIP)));
-      expect(await bed.has(bed.b, VIP)).toBe(true);
+      await until("the other has it", () => bed.has(bed.b, VIP));
       expect(l.said("192.0.2.100 was on v0 before, but 192.0.2.2 is master of it")).toBe(true);
       await other.stop();
       await until("we take over", () => l.state() === "master");

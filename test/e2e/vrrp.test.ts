@@ -5,7 +5,7 @@
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { VrrpInstanceSpec } from "../../src/control/vrrp/spec.ts";
 import { syncGroup, virtualAddress, vrrpInstance, vrrpSpec } from "../../src/testkit/vrrp-spec.ts";
 import { Bed, KEEPALIVED, PROGRAM, pause, until } from "./vrrp-bed.ts";
@@ -21,6 +21,9 @@ const why =
         ? missing.join(", ")
         : "";
 if (why !== "") console.warn(`vrrp.test.ts: skipped, needs ${why}`);
+
+// They wait for one another's timers more than they work.
+vi.setConfig({ maxConcurrency: 8 });
 
 const VIP = "192.0.2.100";
 const FAST = { version: 3, advertIntMs: 300 } as const;

@@ -6,7 +6,7 @@
 import { destinationKey } from "../../core/destination.ts";
 import type { Letter } from "../alerts/mailer.ts";
 import type { HealthEvent, SupervisorOptions } from "../supervision.ts";
-import type { MailSpec, VirtualServerSpec, Wanted } from "../wanted.ts";
+import type { MailSpec, RealServerSpec, VirtualServerSpec, Wanted } from "../wanted.ts";
 import { type DaemonState, letter, mailed, mailOf, Reminders } from "./mail.ts";
 import { appendMonitorLine, monitorLine } from "./monitor-file.ts";
 import { sentenceOf, serverText, serviceId, serviceText } from "./words.ts";
@@ -119,7 +119,7 @@ ${destinationKey(id)}`);
   verdict({ service, server, spec, verdict }: VerdictOf): void {
     if (this.#firstRoundDone) this.#run();
     const where = serverText(server);
-    const about = service.servers.find(({ id }) => destinationKey(id) === where);
+    const about = serversOf(service).get(where);
     if (about === undefined) return;
     const key = keyOf(service.name, server);
     if (spec.kind === "maintenance") {
@@ -151,4 +151,17 @@ ${destinationKey(id)}`);
     if (this.#firstRoundDone) this.#run();
     for (const { subject, service } of this.#reminders.due(this.#o.now())) this.#mail(subject, service);
   }
+}
+
+const known = new WeakMap<VirtualServerSpec, ReadonlyMap<string, RealServerSpec>>();
+
+/** The servers of a service by their keys; worked out once, as every verdict asks for one of perhaps thousands. */
+function serversOf(service: VirtualServerSpec): ReadonlyMap<string, RealServerSpec> {
+  let servers = known.get(service);
+  if (!servers) {
+    // Of two with one key the first counts.
+    servers = new Map(service.servers.map((s) => [destinationKey(s.id), s] as const).reverse());
+    known.set(service, servers);
+  }
+  return servers;
 }

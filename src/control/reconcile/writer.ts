@@ -54,12 +54,15 @@ export class TableWriter {
   readonly #ours = new Map<string, Set<string>>();
   readonly #owners = new Map<string, string>();
   readonly #lanes = new Map<string, Lane>();
+  /** The eBPF plane takes a lock between processes for each change: many would only stand in each other's way. */
+  readonly #together: number;
   #idle: (() => void)[] = [];
   /** What the plane said when it last did not answer. */
   #unreachable: string | undefined;
 
   constructor(options: WriterOptions) {
     this.#options = options;
+    this.#together = options.plane.name === "ebpf" ? 1 : TOGETHER;
   }
 
   /**
@@ -303,7 +306,7 @@ export class TableWriter {
     done: Operation[],
     last: boolean,
   ): Promise<Outcome> {
-    for (const batch of batches(operations, TOGETHER)) {
+    for (const batch of batches(operations, this.#together)) {
       if (lane.dirty === "all") return "overtaken";
       const outcomes = await Promise.all(batch.map((op) => this.#try(owner, lane, op, done, last)));
       if (outcomes.includes("unreachable")) return "unreachable";

@@ -9,9 +9,11 @@ import { Complaints } from "./complaints.ts";
 import { Composer } from "./compose.ts";
 import { Counters } from "./counters.ts";
 import { fitted } from "./fit.ts";
-import type { AddressToSet, HostInterface, Listening, VrrpHost } from "./host.ts";
+import type { AddressToSet, HostInterface, VrrpHost } from "./host.ts";
 import type { Action, Instance } from "./instance.ts";
+import { statusOf } from "./instance-status.ts";
 import { LinkBelief } from "./link-belief.ts";
+import { listenings } from "./listening.ts";
 import type { Resumption, TrackResult, VrrpEvent, VrrpHappening, VrrpStats, VrrpStatus } from "./messages.ts";
 import { judge, type Packet, routerIdOf } from "./receive.ts";
 import { sourceOf } from "./source.ts";
@@ -19,8 +21,6 @@ import { NO_VRRP, type VirtualAddressSpec, type VrrpInstanceSpec, type VrrpSpec 
 import { conditions, type Facts } from "./tracking.ts";
 import { VirtualInterfaces } from "./virtual-interfaces.ts";
 
-const VRRP = 112;
-const AH = 51;
 /** Packets taken at once, before timers have their turn: a flood must not hold up our own adverts. */
 const BATCH = 64;
 /** More than a socket buffer holds: after a sleep, everything that waits is heard before anything is said. */
@@ -216,30 +216,12 @@ export class VrrpDriver {
 
   status(): VrrpStatus {
     const instances = [...this.#cluster.instances.values()].map((i) => {
-      const { spec } = i;
-      const source = this.#sources.get(spec.name);
-      const group = this.#cluster.groupOf.get(spec.name);
-      const master = i.state === "master" ? { address: source, priority: i.priority } : i.master;
-      return {
-        name: spec.name,
-        ...(group !== undefined && { group }),
-        state: i.state,
-        sinceMs: this.#since.get(spec.name) ?? 0,
-        reason: i.reason,
-        interface: spec.interface,
-        family: spec.family,
-        version: spec.version,
-        routerId: spec.routerId,
-        basePriority: spec.priority,
-        priority: i.priority,
-        ...(source !== undefined && { source }),
-        ...(master?.address !== undefined && { master: master.address, masterPriority: master.priority }),
-        advertIntMs: i.intervalMs,
-        addresses: spec.addresses.map((a) => `${a.address}/${a.prefix}`),
-        excluded: spec.excluded.map((a) => `${a.address}/${a.prefix}`),
-        faults: i.conditions.faults,
-        waitingFor: i.conditions.waiting,
-      };
+      const { name } = i.spec;
+      return statusOf(i, {
+        group: this.#cluster.groupOf.get(name),
+        source: this.#sources.get(name),
+        sinceMs: this.#since.get(name) ?? 0,
+      });
     });
     const groups = [...this.#cluster.groups.values()].map((g) => ({
       name: g.spec.name,
@@ -595,25 +577,4 @@ function addressToSet(a: VirtualAddressSpec, device: string): AddressToSet {
     ...(a.label !== undefined && { label: a.label }),
     ...(a.preferredLifetimeS !== undefined && { preferredLifetimeS: a.preferredLifetimeS }),
   };
-}
-
-/** The sockets that instances need; those on the same interface share one. */
-function listenings(instances: readonly VrrpInstanceSpec[]): Listening[] {
-  const found = new Map<
-    string,
-    { interface: string; family: 4 | 6; protocol: number; groups: Set<string> }
-  >();
-  for (const i of instances) {
-    const protocol = i.version === 2 && i.family === 4 && i.auth?.type === "ah" ? AH : VRRP;
-    const key = `${i.interface} ${i.family} ${protocol}`;
-    const listening = found.get(key) ?? {
-      interface: i.interface,
-      family: i.family,
-      protocol,
-      groups: new Set<string>(),
-    };
-    if (i.peers.length === 0) listening.groups.add(i.group);
-    found.set(key, listening);
-  }
-  return [...found.values()].map((l) => ({ ...l, groups: [...l.groups] }));
 }

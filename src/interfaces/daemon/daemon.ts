@@ -383,7 +383,7 @@ export class Daemon {
       }
     }
     const { pid: vrrpPid } = this.#vrrp;
-    const sync = await this.#syncReport();
+    const sync = lvs?.plane === "ebpf" ? undefined : await this.#syncReport();
     return {
       pid: process.pid,
       ...(vrrpPid !== undefined && { vrrpPid }),

@@ -81,7 +81,9 @@ export class LdirectordCompanion {
   /** For the daemon. */
   readonly hooks: DaemonHooks = {
     onHealth: (event) => this.#habits.health(event),
-    onVerdict: (about) => this.#habits.verdict(about),
+    onVerdict: (about) => {
+      if (this.#wanted !== undefined) this.#habits.verdict(about);
+    },
     onApplying: (wanted, state) => {
       this.#wanted = wanted.language === "ldirectord" ? wanted : undefined;
       if (this.#wanted !== undefined) this.#habits.configure(wanted, state);

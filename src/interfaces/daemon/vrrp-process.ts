@@ -26,6 +26,8 @@ const STOP_MS = 5000;
 const STEADY_MS = 10_000;
 /** Wait before it is started again after it died twice; doubled with every further death. The first time there is no wait. */
 const RESPAWN_MS = { first: 500, most: 30_000 } as const;
+/** Before a longer wait than this, what the dead process left is taken back at once. */
+const LONG_MS = 1000;
 /**
  * Intervals of silence that nobody has noticed, beside the one in which it died: others wait for three (RFC 9568 §6.1), whatever
  * is configured here.
@@ -46,6 +48,13 @@ interface Waiting {
   readonly resolve: (message: FromVrrp) => void;
   readonly reject: (error: Error) => void;
 }
+
+const spawn = (): ChildProcess =>
+  fork(bundle(VRRP_PROCESS), [], {
+    serialization: "json",
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: "" },
+  });
 
 /** The process. */
 export class VrrpProcess {
@@ -85,11 +94,7 @@ export class VrrpProcess {
   }
 
   #start(): ChildProcess {
-    const child = fork(bundle(VRRP_PROCESS), [], {
-      serialization: "json",
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
-      env: { ...process.env, NODE_EXTRA_CA_CERTS: "" },
-    });
+    const child = spawn();
     this.#child = child;
     this.#startedAt = performance.now();
     child.on("message", (message) => this.#hear(message as FromVrrp));
@@ -145,6 +150,8 @@ export class VrrpProcess {
     if (!again) return;
     const { first, most } = RESPAWN_MS;
     const waitMs = this.#deaths === 1 ? 0 : Math.min(most, first * 2 ** (this.#deaths - 2));
+    // Others take over meanwhile; two hosts must not have the addresses.
+    if (waitMs > LONG_MS && this.#spec) void this.#clean(this.#spec);
     setTimeout(() => this.#revive(), waitMs);
   }
 
@@ -231,18 +238,27 @@ export class VrrpProcess {
     this.#stopping = true;
     const politely = this.#child === undefined || (await this.#end(this.#child, addresses));
     if ((politely && !this.#remains) || addresses === "keep" || !this.#spec) return;
-    // What was killed could not take its addresses back; another one finds them by their mark.
-    const child = this.#start();
-    this.#send({ kind: "configure", spec: this.#spec, options: { ...this.#options, realtimePriority: 0 } });
-    await this.#end(child, addresses);
+    await this.#clean(this.#spec);
+  }
+
+  /** What was killed could not take its addresses back: another process finds them by their mark, and does nothing else. */
+  async #clean(spec: VrrpSpec): Promise<void> {
+    const child = spawn();
+    const send = (message: ToVrrp): boolean => child.send(message, () => {});
+    send({ kind: "configure", spec, options: { realtimePriority: 0 } });
+    await this.#end(child, "remove", send);
   }
 
   /** Ends a process; whether it ended by itself. */
-  async #end(child: ChildProcess, addresses: "remove" | "keep"): Promise<boolean> {
+  async #end(
+    child: ChildProcess,
+    addresses: "remove" | "keep",
+    send: (message: ToVrrp) => unknown = (message) => this.#send(message),
+  ): Promise<boolean> {
     const exited = new Promise<boolean>((resolve) =>
       child.once("exit", (_, signal) => resolve(signal === null)),
     );
-    this.#send({ kind: "stop", addresses });
+    send({ kind: "stop", addresses });
     const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
     const politely = await exited;
     clearTimeout(timer);

@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, rmSync } from "node:fs";
 import type { ConnectionStatus } from "../../core/connection.ts";
 import type { DaemonSpec, DaemonState, DaemonStatus } from "../../core/daemon.ts";
 import type { DestinationId, DestinationSpec, DestinationStatus } from "../../core/destination.ts";
-import { TableError, UnsupportedError } from "../../core/errors.ts";
+import { TableError } from "../../core/errors.ts";
 import type { RealServer } from "../../core/server.ts";
 import {
   NO_COUNTERS,
@@ -30,6 +30,7 @@ import { CounterReader } from "./counters.ts";
 import { collectGarbage } from "./garbage.ts";
 import { TableWriter } from "./hash-tables.ts";
 import { type HookReport, hookInterfaces } from "./hooks.ts";
+import { wantedEntries } from "./image.ts";
 import { age, install, installed, takeOver, uninstall } from "./installation.ts";
 import { Journal } from "./journal.ts";
 import { PROGRAMS } from "./layout.ts";
@@ -41,6 +42,7 @@ import { Mirror } from "./mirror.ts";
 import { prepareNamespace, restoreNamespace } from "./namespace.ts";
 import type { Operation } from "./operation.ts";
 import { bootId, type EbpfPaths, ebpfPaths } from "./paths.ts";
+import { checkDestination, checkRoom, checkService, nameOf } from "./refusals.ts";
 import { Rules } from "./rules.ts";
 
 // Loaded along with the plane, since commands have it as one file.
@@ -55,6 +57,8 @@ const IPVS_VERSION = 0x010201;
 const TABLE_SIZE = 4096;
 /** Interfaces are looked for again after this long, ms. */
 const HOOK_AGAIN_MS = 1000;
+/** The trash is looked through again after this long, ms. */
+const UPKEEP_AGAIN_MS = 1000;
 /** With more destinations than this, routes are looked up only when one is added or changed. */
 const ROUTES_AGAIN = 2000;
 
@@ -84,6 +88,7 @@ export class EbpfPlane implements DataPlane {
   #maps: Maps | undefined;
   #mirror: Mirror | undefined;
   #hookedAt = Number.NEGATIVE_INFINITY;
+  #keptUpAt = Number.NEGATIVE_INFINITY;
   /** What {@link bringMarks} was told last; "" = nothing yet. */
   #marks = "";
   #markedServices = 0;
@@ -318,7 +323,8 @@ export class EbpfPlane implements DataPlane {
 
   #upkeep(rules: Rules): Operation[] {
     if (rules.table.trashed().length === 0) return [];
-    if (!installed(this.#paths)) return [];
+    if (performance.now() - this.#keptUpAt < UPKEEP_AGAIN_MS || !installed(this.#paths)) return [];
+    this.#keptUpAt = performance.now();
     const counters = new CounterReader(this.#mapsOf());
     const referenced = (id: number): boolean => {
       const { active, inactive, persistent } = counters.load(id);
@@ -411,6 +417,7 @@ export class EbpfPlane implements DataPlane {
   addService(spec: ServiceSpec): Promise<void> {
     return this.#change((rules) => {
       checkService(spec);
+      checkRoom("services", rules.nextService, this.#room("service_state"), serviceKey(spec.id));
       return [{ op: "addService", spec, id: rules.nextService }];
     });
   }
@@ -447,13 +454,29 @@ export class EbpfPlane implements DataPlane {
   }
 
   addDestination(service: ServiceId, spec: DestinationSpec): Promise<void> {
-    return this.#change((rules) => [{ op: "addDestination", service, spec, id: rules.nextDestination }]);
+    return this.#change((rules) => {
+      checkDestination(rules.table.find(service).spec, spec);
+      const room = this.#room("dests");
+      // One that comes back from the trash has its number.
+      if (rules.nextDestination >= room && !rules.isTrashed(service, spec))
+        checkRoom("destinations", rules.nextDestination, room, nameOf(service, spec));
+      return [{ op: "addDestination", service, spec, id: rules.nextDestination }];
+    });
   }
   editDestination(service: ServiceId, spec: DestinationSpec): Promise<void> {
-    return this.#change(() => [{ op: "editDestination", service, spec }]);
+    return this.#change((rules) => {
+      checkDestination(rules.table.find(service).spec, spec);
+      return [{ op: "editDestination", service, spec }];
+    });
   }
   removeDestination(service: ServiceId, destination: DestinationId): Promise<void> {
     return this.#change(() => [{ op: "removeDestination", service, destination }]);
+  }
+
+  /** Entries of a map: of the one that is there, else of the one that will be made. */
+  #room(name: "service_state" | "dests"): number {
+    if (this.#maps) return this.#maps.map(name).info.maxEntries;
+    return wantedEntries()[name === "dests" ? "dests" : "services"];
   }
 
   async zero(id?: ServiceId): Promise<void> {
@@ -535,7 +558,7 @@ export class EbpfPlane implements DataPlane {
   /** Hooks interfaces that came since. */
   hook(): Promise<HookReport> {
     return this.#alone((rules) =>
-      installed(this.#paths) ? this.#hook(rules) : { hooked: [], covered: [], missing: [] },
+      installed(this.#paths) ? this.#hook(rules) : { hooked: [], xdp: [], covered: [], missing: [] },
     );
   }
 
@@ -580,14 +603,4 @@ const isEverything = (id: ServiceId): boolean =>
 
 function missing(id: ServiceId): never {
   throw new TableError("ESRCH", `there is no service ${serviceKey(id)}: the table is empty`);
-}
-
-/** Refuses what the BPF programs cannot do. @throws UnsupportedError */
-function checkService({ id, engine, persistent }: ServiceSpec): void {
-  // The engine is looked at for UDP only, and with persistence only, as in the kernel.
-  const udp = id.kind === "fwmark" || id.protocol === "udp";
-  if (engine === "sip" && persistent && udp)
-    throw new UnsupportedError(
-      "persistence by SIP Call-ID is nothing for the eBPF plane: it reads no payload; the engine and the kernel plane have it",
-    );
 }

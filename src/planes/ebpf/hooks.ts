@@ -3,10 +3,12 @@
  * @module
  */
 import { mkdirSync, rmdirSync, unlinkSync } from "node:fs";
+import { UnsupportedError } from "../../core/errors.ts";
 import { type Interface, interfaces } from "../../sys/bpf/interfaces.ts";
 import {
   attachFilter,
   attachTcx,
+  attachXdp,
   type Direction,
   filterProgram,
   hasTcx,
@@ -19,6 +21,7 @@ import { filterMarks, hookPins } from "./installation.ts";
 import { PROGRAMS } from "./layout.ts";
 import { isMarkDevice, MARK_DEVICE } from "./marks.ts";
 import type { EbpfPaths } from "./paths.ts";
+import { checkNames, wantsXdp, writeOutlets, xdpFeatures, xdpWish } from "./xdp.ts";
 
 /** Masters that take their ports' packets over and show them as their own: a hook there sees all, and each once. */
 const COLLECTING = ["bridge", "bond", "team", "openvswitch", "hsr"];
@@ -27,6 +30,8 @@ const COLLECTING = ["bridge", "bond", "team", "openvswitch", "hsr"];
 export interface HookReport {
   /** Names of hooked interfaces. */
   readonly hooked: readonly string[];
+  /** Those of them that have the XDP program too. */
+  readonly xdp: readonly string[];
   /** Ports whose packets are seen at their bridge or bond. */
   readonly covered: readonly string[];
   /** Interfaces whose packets are not looked at, and why. */
@@ -35,7 +40,7 @@ export interface HookReport {
 
 interface Place {
   readonly index: number;
-  readonly direction: Direction;
+  readonly direction: Direction | "xdp";
   readonly program: string;
 }
 
@@ -46,7 +51,7 @@ function covered(one: Interface, all: readonly Interface[]): boolean {
   return master !== undefined && COLLECTING.includes(master.kind);
 }
 
-/** Where programs belong on an interface; `egress` when replies of servers on this host have to be looked at. */
+/** Where TC programs belong on an interface; `egress` when replies of servers on this host have to be looked at. */
 function placesOf(one: Interface, egress: boolean): Place[] {
   const { index } = one;
   if (one.name === MARK_DEVICE) return [{ index, direction: "egress", program: PROGRAMS.marked }];
@@ -62,16 +67,20 @@ function placesOf(one: Interface, egress: boolean): Place[] {
   return places;
 }
 
+const xdpPlace = ({ index }: Interface): Place => ({ index, direction: "xdp", program: PROGRAMS.xdp });
+
 /**
  * Hooks what is not hooked yet, and lets go of what is no more. Call with the global lock held.
  * @param egress whether replies of servers on this host have to be looked at
+ * @throws UnsupportedError when XDP was asked for where it cannot be
  */
 export function hookInterfaces(paths: EbpfPaths, egress: boolean): HookReport {
   const all = interfaces();
   const wanted = all.filter((one) => !covered(one, all));
   const missing: { name: string; reason: string }[] = [];
   const hooked: string[] = [];
-  const hook = hasTcx() ? linkHooker(paths) : filterHooker(paths);
+  const links = linkHooker(paths);
+  const hook = hasTcx() ? links : filterHooker(paths);
   for (const one of wanted) {
     try {
       for (const place of placesOf(one, egress)) hook.attach(place);
@@ -80,8 +89,53 @@ export function hookInterfaces(paths: EbpfPaths, egress: boolean): HookReport {
       missing.push({ name: one.name, reason: (error as Error).message });
     }
   }
-  hook.forget(new Set(wanted.flatMap((one) => placesOf(one, egress)).map(nameOf)));
-  return { hooked, missing, covered: all.filter((one) => covered(one, all)).map(({ name }) => name) };
+  const places = wanted.flatMap((one) => placesOf(one, egress));
+  const xdp = hookXdp(paths, all, wanted, links);
+  if (hook !== links) hook.forget(new Set(places.map(nameOf)));
+  links.forget(new Set([...(hook === links ? places : []), ...xdp.map(xdpPlace)].map(nameOf)));
+  return {
+    hooked,
+    xdp: xdp.map(({ name }) => name),
+    missing,
+    covered: all.filter((one) => covered(one, all)).map(({ name }) => name),
+  };
+}
+
+/** @returns the interfaces that have the XDP program now */
+function hookXdp(
+  paths: EbpfPaths,
+  all: readonly Interface[],
+  wanted: readonly Interface[],
+  links: Hooker,
+): Interface[] {
+  const wish = xdpWish();
+  checkNames(wish, all, (one) => covered(one, all));
+  const features = xdpFeatures();
+  const has: Interface[] = [];
+  for (const one of wanted) {
+    if (isMarkDevice(one)) continue;
+    const there = links.has(xdpPlace(one));
+    const want = wantsXdp(one, wish, features);
+    if (want === "no" && !(wish.kind === "automatic" && there)) continue;
+    try {
+      links.attach(xdpPlace(one));
+      has.push(one);
+    } catch (error) {
+      // Without it TC does all of it.
+      if (want === "yes")
+        throw new UnsupportedError(
+          `LVSD_XDP: ${one.name}: ${(error as Error).message}; without it TC is used`,
+        );
+    }
+  }
+  // Drivers may be able to do more once they have a program.
+  const able = has.length > 0 ? xdpFeatures() : features;
+  writeOutlets(
+    paths,
+    has.map(({ index }) => index),
+    able,
+  );
+  return has;
 }
 
 /** What is hooked now; changes nothing. */
@@ -95,6 +149,7 @@ export function hookReport(paths: EbpfPaths): HookReport {
   const outside = all.filter((one) => !covered(one, all));
   return {
     hooked: outside.filter(isHooked).map(({ name }) => name),
+    xdp: outside.filter((one) => alive.has(nameOf(xdpPlace(one)))).map(({ name }) => name),
     covered: all.filter((one) => covered(one, all)).map(({ name }) => name),
     missing: outside
       .filter((one) => !isHooked(one))
@@ -114,6 +169,7 @@ export function linkIndex(path: string): number {
 }
 
 interface Hooker {
+  has(place: Place): boolean;
   attach(place: Place): void;
   /** Forgets every place that is not among these. */
   forget(wanted: ReadonlySet<string>): void;
@@ -132,14 +188,19 @@ function withProgram<T>(paths: EbpfPaths, name: string, body: (fd: number) => T)
 function linkHooker(paths: EbpfPaths): Hooker {
   const pins = hookPins(paths);
   const there = new Map(pins.map((hook) => [nameOf(hook), hook]));
+  const has = (place: Place): boolean => {
+    const old = there.get(nameOf(place));
+    return old !== undefined && linkIndex(old.path) === place.index;
+  };
   return {
+    has,
     attach(place) {
+      if (has(place)) return;
       const name = nameOf(place);
-      const old = there.get(name);
-      if (old && linkIndex(old.path) === place.index) return;
-      if (old) unlinkSync(old.path);
+      if (there.has(name)) unlinkSync(there.get(name)!.path);
       withProgram(paths, place.program, (program) => {
-        const link = attachTcx(program, place.index, place.direction);
+        const { index, direction } = place;
+        const link = direction === "xdp" ? attachXdp(program, index) : attachTcx(program, index, direction);
         try {
           pin(link, `${paths.pins}/links/${name}`);
         } finally {
@@ -163,10 +224,13 @@ function linkHooker(paths: EbpfPaths): Hooker {
 function filterHooker(paths: EbpfPaths): Hooker {
   const folder = `${paths.pins}/filters`;
   return {
+    has: (place) => filterMarks(paths).some((mark) => nameOf(mark) === nameOf(place)),
     attach(place) {
+      const { index, direction } = place;
+      if (direction === "xdp") return;
       withProgram(paths, place.program, (program) => {
-        if (filterProgram(place.index, place.direction) !== programInfo(program).id)
-          attachFilter(program, place.index, place.direction);
+        if (filterProgram(index, direction) !== programInfo(program).id)
+          attachFilter(program, index, direction);
       });
       mkdirSync(`${folder}/${nameOf(place)}`, { recursive: true });
     },

@@ -8,7 +8,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, unlinkSync } from "node:fs";
 import { ensureBpffs } from "../../sys/bpf/bpffs.ts";
-import { attachFilter, detachFilter, replaceProgram } from "../../sys/bpf/link.ts";
+import { attachFilter, type Direction, detachFilter, replaceProgram } from "../../sys/bpf/link.ts";
 import { BpfMap, mapInfo } from "../../sys/bpf/map.ts";
 import { type BpfObject, declarations } from "../../sys/bpf/object.ts";
 import { openPin, pin } from "../../sys/bpf/pins.ts";
@@ -131,14 +131,15 @@ function replaceHooked(paths: EbpfPaths, object: BpfObject): void {
 /** A program on an interface, as the pins tell. */
 export interface Hook {
   readonly index: number;
-  readonly direction: "ingress" | "egress";
+  /** "xdp" = in the driver, before TC. */
+  readonly direction: Direction | "xdp";
   /** Name of the program. */
   readonly program: string;
   readonly path: string;
 }
 
 function parseHook(folder: string, name: string): Hook | undefined {
-  const match = /^(\d+)-(ingress|egress)-(\w+)$/.exec(name);
+  const match = /^(\d+)-(ingress|egress|xdp)-(\w+)$/.exec(name);
   if (!match) return undefined;
   return {
     index: Number(match[1]),
@@ -154,8 +155,12 @@ const hooksIn = (folder: string): Hook[] =>
 /** Pinned links. */
 export const hookPins = (paths: EbpfPaths): Hook[] => hooksIn(`${paths.pins}/links`);
 
+/** A {@link Hook} of TC. */
+export type Filter = Hook & { readonly direction: Direction };
+
 /** Classic filters leave no pin: a folder stands for each. */
-export const filterMarks = (paths: EbpfPaths): Hook[] => hooksIn(`${paths.pins}/filters`);
+export const filterMarks = (paths: EbpfPaths): Filter[] =>
+  hooksIn(`${paths.pins}/filters`).filter((hook): hook is Filter => hook.direction !== "xdp");
 
 /** Takes everything away: hooks first, then programs and maps with all connections. */
 export function uninstall(paths: EbpfPaths): void {

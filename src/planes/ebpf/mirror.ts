@@ -92,11 +92,6 @@ export class Mirror {
   /** A service was added: its number may have been another's before. */
   serviceAdded(service: VirtualService): void {
     const id = this.#rules.serviceNumber(service);
-    if (id >= this.#maps.map("service_state").info.maxEntries)
-      throw new TableError(
-        "ENOMEM",
-        `${service.key}: more services than the eBPF plane has room for (${id}); LVSD_EBPF_SERVICES=… gives more after "lvsd planes reset"`,
-      );
     this.#clearService(id);
     this.#tables.write(id, hashTableOf(this.#rules, service));
     this.#putService(service, "scheduler");
@@ -140,11 +135,6 @@ export class Mirror {
   /** A destination was added at the head of its service's list; `revived` from the trash, with its connections. */
   destinationAdded(server: RealServer, revived: boolean): void {
     const id = this.#rules.destinationNumber(server);
-    if (id >= this.#maps.map("dests").info.maxEntries || id >= LIMIT.dests)
-      throw new TableError(
-        "ENOMEM",
-        `${this.#rules.describe(server)}: more real servers than the eBPF plane has room for (${id}); LVSD_EBPF_DESTINATIONS=… gives more after "lvsd planes reset"`,
-      );
     if (!revived) this.#clearDestination(id);
     this.#writeDestination(server);
     const service = server.service;

@@ -4,6 +4,7 @@
  */
 import { endianness } from "node:os";
 import { features } from "../../sys/bpf/features.ts";
+import { DEVIATIONS, REFUSALS } from "./refusals.ts";
 
 /** Why it does not work here, one sentence; undefined when it does. */
 export function ebpfMissing(): string | undefined {
@@ -21,7 +22,7 @@ export function ebpfDetails(): string[] {
   const tcx = features().find((f) => f.name === "TCX links")?.present;
   return [
     `programs hook interfaces by ${tcx ? "TCX links" : "classic TC filters (TCX needs Linux 6.6)"}`,
-    "persistence by SIP Call-ID and FTP's data connections need a reader of payload: the engine or the kernel plane",
-    "automatic defence modes (1, 2) need somebody who watches the memory: the engine or the kernel plane",
+    ...REFUSALS,
+    ...DEVIATIONS,
   ];
 }

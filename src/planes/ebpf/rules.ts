@@ -3,7 +3,7 @@
  * maps know services and destinations. Made from the journal's operations; the same operations always give the same rules.
  * @module
  */
-import { destinationKey, METHOD_NUMBER } from "../../core/destination.ts";
+import { type DestinationSpec, destinationKey, METHOD_NUMBER } from "../../core/destination.ts";
 import { TableError } from "../../core/errors.ts";
 import type { Host } from "../../core/host.ts";
 import type { RealServer } from "../../core/server.ts";
@@ -186,6 +186,16 @@ export class Rules {
     if (service.fwmark !== 0) census.marked += by;
     else if (service.port === 0) census.anyPort += by;
     else if (service.port === FTP_PORT && service.protocol === PROTOCOL_NUMBER.tcp) census.ftp += by;
+  }
+
+  /** Whether a destination would come back from the trash if it were added. */
+  isTrashed(service: ServiceId, { address, port, family }: DestinationSpec): boolean {
+    const key = serviceKey(service);
+    return this.table
+      .trashed()
+      .some(
+        (d) => d.port === port && d.family === family && d.spec.address === address && d.service.key === key,
+      );
   }
 
   /** The destination in the trash with that number. */

@@ -15,7 +15,7 @@ import type { BackupStatus } from "../sync/status.ts";
 /** Messages read in one go, so that packets get their turn. */
 const BATCH = 64;
 const LONGEST_MESSAGE = 65536;
-/** A peer that could not be had is asked again when it is heard after this, ms. */
+/** The least time between two tables; a peer that could not be had is asked again when it is heard after this. ms. */
 const RETRY_MS = 5000;
 /** Another master is followed when the one that is known has been silent for so long, ms. */
 const SILENT_MS = 3000;
@@ -43,6 +43,10 @@ export class BackupDaemon {
   #difference: number | undefined;
   /** Messages that came with the table, not by the group. */
   #direct = 0;
+  /** What was missing at the report before. */
+  #missingBefore = 0;
+  /** Messages that were lost before the newest table came. */
+  #lost = 0;
   #closing = false;
 
   /** @throws SysError */
@@ -67,8 +71,6 @@ export class BackupDaemon {
   get status(): BackupStatus {
     const now = this.#clock();
     const report = this.#report;
-    const lost =
-      report && this.#difference !== undefined ? this.#behind(report) - this.#difference : undefined;
     return {
       ...this.#backup.counts,
       connections: this.#director.connections.count,
@@ -79,7 +81,7 @@ export class BackupDaemon {
           heardMs: Math.round(now - this.#heardAt),
           ...(this.#tableAt !== undefined && { tableMs: Math.round(now - this.#tableAt) }),
           ...(report && { connections: report.connections }),
-          ...(lost !== undefined && { lost: Math.max(0, lost) }),
+          ...(report && { lost: this.#lost + Math.max(0, this.#missing()) }),
           ...(this.#failure && { failure: this.#failure }),
         },
       }),
@@ -99,6 +101,23 @@ export class BackupDaemon {
       while (this.#receive(receiver, i) === BATCH);
       receiver.close();
     }
+  }
+
+  /** Asks for the whole table again when messages were lost; those of two reports ago are not under way any more. */
+  #judge(key: Buffer, address: string): void {
+    const missing = this.#missing();
+    const lost = Math.min(missing, this.#missingBefore);
+    this.#missingBefore = missing;
+    if (lost <= 0 || this.#clock() - this.#tableAt! < RETRY_MS) return;
+    this.#lost += lost;
+    this.#client?.close();
+    this.#ask(key, address);
+  }
+
+  /** Messages to the group that are not here, since the table came. */
+  #missing(): number {
+    const report = this.#report;
+    return report && this.#difference !== undefined ? this.#behind(report) - this.#difference : 0;
   }
 
   /** Messages that the peer sent and this end has not seen. */
@@ -135,6 +154,7 @@ export class BackupDaemon {
       this.#client?.close();
       this.#client = undefined;
       this.#report = undefined;
+      this.#lost = 0;
       this.#tableAt = undefined;
       this.#askAgainAt = 0;
       this.#address = address;
@@ -147,6 +167,7 @@ export class BackupDaemon {
   #ask(key: Buffer, address: string): void {
     const { port, syncId } = this.#status;
     this.#difference = undefined;
+    this.#missingBefore = 0;
     let complete = false;
     this.#client = new PeerClient(key, address, port, syncId, {
       message: (bytes) => {
@@ -161,7 +182,9 @@ export class BackupDaemon {
       },
       report: (report) => {
         this.#report = report;
-        if (this.#tableAt !== undefined) this.#difference ??= this.#behind(report);
+        if (!complete) return;
+        this.#difference ??= this.#behind(report);
+        this.#judge(key, address);
       },
       closed: (why) => {
         this.#client = undefined;

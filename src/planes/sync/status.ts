@@ -29,7 +29,7 @@ export interface PeerStatus {
   readonly tableMs?: number;
   /** Connections it has. */
   readonly connections?: number;
-  /** Messages to the group that did not arrive since the table came. */
+  /** Messages to the group that did not arrive since its table came first. */
   readonly lost?: number;
   /** Why the table could not be had the last time it was asked for. */
   readonly failure?: string;

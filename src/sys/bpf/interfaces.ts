@@ -7,7 +7,7 @@ import { NETLINK, NetlinkSocket } from "../netlink.ts";
 
 const RTM_GETLINK = 18;
 const RTM_NEWLINK = 16;
-const IFLA = { IFNAME: 3, MTU: 4, MASTER: 10, LINKINFO: 18 } as const;
+const IFLA = { IFNAME: 3, MTU: 4, MASTER: 10, LINKINFO: 18, PARENT_DEV_BUS_NAME: 57 } as const;
 const IFLA_INFO_KIND = 1;
 const IFF_UP = 1;
 const DUMP_BUFFER = 1 << 18;
@@ -26,6 +26,8 @@ export interface Interface {
   readonly loopback: boolean;
   /** Index of the bridge, bond or VRF that it belongs to; 0 for none. */
   readonly master: number;
+  /** The bus that its hardware is on: "pci", "virtio" ...; "" for what has none. */
+  readonly bus: string;
 }
 
 /** All of them. @throws SysError */
@@ -58,6 +60,7 @@ function parse(body: Uint8Array): Interface {
     headerless: HEADERLESS.includes(v.getUint16(2, LITTLE_ENDIAN)),
     loopback: (v.getUint32(8, LITTLE_ENDIAN) & 8) !== 0, // IFF_LOOPBACK
     master: a.u32(IFLA.MASTER) ?? 0,
+    bus: a.string(IFLA.PARENT_DEV_BUS_NAME) ?? "",
   };
 }
 

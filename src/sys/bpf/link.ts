@@ -9,6 +9,7 @@ import { LITTLE_ENDIAN } from "../../wire/netlink.ts";
 import { lastErrno, SysError } from "../libc.ts";
 import { Attr, CMD, memory } from "./call.ts";
 import { libbpf, succeeded } from "./libbpf.ts";
+import { xdpRefusal } from "./xdp-refusal.ts";
 
 /** Where a TC program sits. */
 export type Direction = "ingress" | "egress";
@@ -45,7 +46,7 @@ export function attachXdp(programFd: number, ifindex: number): number {
   const fd = attr.try(CMD.LINK_CREATE);
   if (fd >= 0) return fd;
   const errno = lastErrno();
-  const reason = XDP_REASON[errno];
+  const reason = xdpRefusal(programFd, ifindex) || XDP_REASON[errno];
   throw new SysError(
     "bpf LINK_CREATE",
     errno,

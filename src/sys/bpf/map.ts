@@ -195,6 +195,23 @@ export class BpfMap {
     }
   }
 
+  /** Every key, one system call each: for small maps, and kinds that know no batches. @throws SysError */
+  keys(): Uint8Array<ArrayBuffer>[] {
+    const found: Uint8Array<ArrayBuffer>[] = [];
+    const next = memory(Math.max(8, this.info.keySize));
+    const attr = new Attr(24).u32(0, this.fd).u64(16, next);
+    for (let before = 0; found.length < this.info.maxEntries; before = 1) {
+      if (before) this.#key.set(found.at(-1)!);
+      if (attr.u64(8, before ? this.#key : 0).try(CMD.MAP_GET_NEXT_KEY) !== 0) {
+        const errno = lastErrno();
+        if (errno === ENOENT) break;
+        throw new SysError("bpf MAP_GET_NEXT_KEY", errno, this.#what("list"));
+      }
+      found.push(next.slice(0, this.info.keySize));
+    }
+    return found;
+  }
+
   /** Sets `count` elements, keys and values one behind the other. @throws SysError */
   updateBatch(keys: Uint8Array, values: Uint8Array, count: number): void {
     const [k, v] = [copyOf(keys), copyOf(values)];

@@ -50,6 +50,12 @@ it("users and groups that do not exist are told where they stand, for checks and
   expect(read("web wow")).toEqual([7, 10].map((n) => `${n} there is no group wow; the program cannot run`));
 });
 
+it.each([`${"a".repeat(64)}.org`, `${"a.".repeat(200)}b`])("DNS_CHECK cannot ask for %s", (name) => {
+  const read = reading(around(`DNS_CHECK {\nname ${name}\n}`));
+  expect(read.diagnostics.map((d) => `${d.severity} ${d.code}`)).toEqual(["error incomplete-checker"]);
+  expect(read.wanted.virtualServers[0].servers[0].checks).toEqual([]);
+});
+
 describe("where a check goes", () => {
   it("is the real server, unless it is told otherwise", () => {
     expect(spec("TCP_CHECK {\n}").target).toEqual({ family: 4, address: "10.0.1.1", port: 8080 });

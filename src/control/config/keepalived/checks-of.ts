@@ -77,6 +77,15 @@ const DEFAULTS: Readonly<Record<string, readonly [number, number | undefined]>> 
   MISC_CHECK: [0, 1000],
 };
 
+/** Whether a name fits into a question (RFC 1035 §2.3.4). */
+const isDomainName = (name: string): boolean =>
+  name === "." ||
+  (Buffer.byteLength(name) <= 254 &&
+    name
+      .replace(/\.$/, "")
+      .split(".")
+      .every((label) => label !== "" && Buffer.byteLength(label) <= 63));
+
 type Kind<K extends CheckSpec["kind"]> = Extract<CheckSpec, { kind: K }>;
 
 function httpOf(
@@ -119,7 +128,11 @@ function questionOf(
   | (CheckSpec extends infer S ? (S extends CheckSpec ? Omit<S, "target" | "timeoutMs"> : never) : never)
   | undefined {
   const incomplete = (message: string, remedy: string, own: string) => {
-    reader.error("incomplete-checker", draft.word, message, { remedy, own, ownAt: draft.close });
+    reader.error("incomplete-checker", draft.word, message, {
+      remedy,
+      ...(own === "" ? {} : { own }),
+      ownAt: draft.close,
+    });
     return undefined;
   };
   switch (draft.word.text) {
@@ -136,6 +149,13 @@ function questionOf(
     case "SMTP_CHECK":
       return { kind: "smtp", helo: draft.helo ?? SMTP_HELO };
     case "DNS_CHECK":
+      if (!isDomainName(draft.dnsName ?? ".")) {
+        return incomplete(
+          `"${draft.dnsName}" is no name that can be asked for; this DNS_CHECK is left out`,
+          "labels have 1 to 63 characters, a whole name 253",
+          "",
+        );
+      }
       return { kind: "dns", name: draft.dnsName ?? ".", type: draft.dnsType ?? "SOA", transport: "udp" };
     case "UDP_CHECK": {
       const minBytes = draft.minReply ?? 0;

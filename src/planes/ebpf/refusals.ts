@@ -1,0 +1,73 @@
+/**
+ * What the BPF programs cannot do, and how that is refused: with an error that names the planes that can. `lvsd planes` and
+ * docs/ebpf.md tell the same list.
+ * @module
+ */
+import type { DestinationSpec } from "../../core/destination.ts";
+import { UnsupportedError } from "../../core/errors.ts";
+import { type ServiceSpec, serviceKey } from "../../core/service.ts";
+
+const FTP_PORT = 21;
+
+/** Refuses services that need a reader of payload. @throws UnsupportedError */
+export function checkService({ id, engine, persistent }: ServiceSpec): void {
+  // The engine is looked at for UDP only, and with persistence only, as in the kernel.
+  const udp = id.kind === "fwmark" || id.protocol === "udp";
+  if (engine === "sip" && persistent && udp)
+    throw new UnsupportedError(
+      "persistence by SIP Call-ID is nothing for the eBPF plane: it reads no payload; the engine and the kernel plane have it",
+    );
+}
+
+/**
+ * Refuses FTP where the addresses in the payload would have to be translated. Direct routing and tunnels leave the payload as it is,
+ * and passive data connections then follow the template of a persistent service.
+ * @throws UnsupportedError
+ */
+export function checkDestination({ id }: ServiceSpec, { method }: DestinationSpec): void {
+  if (id.kind !== "address" || id.protocol !== "tcp" || id.port !== FTP_PORT) return;
+  if (method !== "nat" && method !== "fullnat") return;
+  const who =
+    method === "nat"
+      ? "the engine and the kernel plane translate it, and direct routing and tunnels need no translation"
+      : "use NAT on the engine or the kernel plane, or direct routing or a tunnel";
+  throw new UnsupportedError(
+    `FTP by ${method === "nat" ? "NAT" : "full-NAT"} is nothing for the eBPF plane: it does not translate PORT and PASV in the payload; ${who}`,
+  );
+}
+
+/** Numbers of services, or of destinations, go up to the maps' size. @throws UnsupportedError */
+export function checkRoom(
+  kind: "services" | "destinations",
+  number: number,
+  entries: number,
+  who: string,
+): void {
+  if (number < entries) return;
+  const [things, variable] =
+    kind === "services" ? ["services", "LVSD_EBPF_SERVICES"] : ["real servers", "LVSD_EBPF_DESTINATIONS"];
+  const most = `${variable}=… (up to 65536)`;
+  throw new UnsupportedError(
+    `${who}: no memory: the eBPF plane has room for ${entries - 1} ${things} here, removed ones with connections included; ${most} gives more after "lvsd planes reset", and the engine and the kernel plane have no such limit`,
+  );
+}
+
+/** Name of a destination of a service in messages. */
+export const nameOf = (service: ServiceSpec["id"], { address, port }: DestinationSpec): string =>
+  `${serviceKey(service)} → ${address}:${port}`;
+
+/** What is refused, one sentence each. */
+export const REFUSALS: readonly string[] = [
+  "refused: persistence by SIP Call-ID, and FTP (port 21) by NAT or full-NAT: nothing here reads payload; the engine and the kernel plane do",
+  "refused: fullnat_toa=1 (segments are not lengthened); the engine plane has it",
+  "refused: drop_entry, drop_packet and secure_tcp 1 or 2: nobody watches the memory; 0 and 3 work, the engine and the kernel plane have all",
+  "refused: more services and real servers than LVSD_EBPF_SERVICES and LVSD_EBPF_DESTINATIONS say; the engine and the kernel plane have no limit",
+  "refused: conntrack=1, snat_reroute=0, ignore_tunneled=1; the engine and the kernel plane have them",
+];
+
+/** What is done in another way than by ip_vs, one sentence each. */
+export const DEVIATIONS: readonly string[] = [
+  "otherwise than ip_vs: fragments are not joined but follow the first one; one that overtakes it goes to the stack",
+  "otherwise than ip_vs: a VIP is served also while it is no address of this host, and an address wins over a firewall mark",
+  "otherwise than ip_vs: FTP by NAT through a service by mark or port 0 is forwarded untranslated; lblc and lblcr forget, lblcr keeps 32 servers an address",
+];

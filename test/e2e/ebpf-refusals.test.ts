@@ -1,0 +1,108 @@
+/** What the eBPF plane cannot do is refused, names who can, and changes nothing. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ebpfMissing } from "../../src/planes/ebpf/probe.ts";
+import { DEVIATIONS, REFUSALS } from "../../src/planes/ebpf/refusals.ts";
+import { removeBpffs } from "../../src/sys/bpf/bpffs.ts";
+
+const missing = existsSync("dist/lvsd-ebpf.cjs") ? ebpfMissing() : "dist/ is not built";
+if (missing) console.log(`tests of what the eBPF plane refuses are left out: ${missing}`);
+
+describe.skipIf(missing)("the eBPF plane refuses", () => {
+  const run = mkdtempSync(join(tmpdir(), "lvsd-refusals-"));
+  const space = `lv${process.pid}no`;
+  const env = {
+    ...process.env,
+    NODE_EXTRA_CA_CERTS: "",
+    LVSD_PLANE: "ebpf",
+    LVSD_RUN_DIR: run,
+    LVSD_EBPF_SERVICES: "16",
+    LVSD_EBPF_DESTINATIONS: "16",
+  };
+  const command = (name: string, line: string, input = "") =>
+    spawnSync("ip", ["netns", "exec", space, process.execPath, `dist/${name}.cjs`, ...line.split(" ")], {
+      encoding: "utf8",
+      env,
+      input,
+    });
+  const ipvsadm = (line: string, input = "") => command("ipvsadm", line, input);
+  beforeAll(() => {
+    execFileSync("ip", ["netns", "add", space]);
+    execFileSync("ip", ["-n", space, "link", "set", "lo", "up"]);
+  });
+  afterAll(() => {
+    execFileSync("ip", ["netns", "del", space]);
+    removeBpffs(`${run}/bpf`);
+    rmSync(run, { recursive: true, force: true });
+  });
+
+  test.each([
+    ["-m", /FTP by NAT .*the engine and the kernel plane translate it/],
+    ["-b", /FTP by full-NAT .*the engine or the kernel plane/],
+  ])("FTP with %s, on its port only", (method, why) => {
+    ipvsadm("-A -t 10.0.0.1:21 -s rr -p 60");
+    const before = ipvsadm("-Sn").stdout;
+    const { status, stderr } = ipvsadm(
+      `-a -t 10.0.0.1:21 -r 10.0.0.2 ${method === "-b" ? "--fullnat" : "-m"}`,
+    );
+    expect([status, stderr]).toEqual([expect.any(Number), expect.stringMatching(why)]);
+    expect(status).not.toBe(0);
+    expect(ipvsadm("-Sn").stdout).toBe(before);
+    expect(ipvsadm("-a -t 10.0.0.1:21 -r 10.0.0.2 -g").stderr).toBe("");
+    expect(ipvsadm("-e -t 10.0.0.1:21 -r 10.0.0.2 -m").stderr).toMatch(/FTP by NAT/);
+    expect(ipvsadm("-Sn").stdout).toContain("-r 10.0.0.2:21 -g");
+    ipvsadm("-C");
+  });
+
+  test.each([
+    ["fullnat_toa=1", /segments are not lengthened; the engine plane has it/],
+    ["drop_entry=1", /nobody is there to watch the memory.*the engine and the kernel plane have it/],
+    ["secure_tcp=2", /0 and 3 work/],
+    ["conntrack=1", /connection tracking/],
+    ["snat_reroute=0", /routed anew/],
+    ["ignore_tunneled=1", /not told apart/],
+  ])("the setting %s", (setting, why) => {
+    const { status, stderr } = command("lvsd", `settings ${setting}`);
+    expect(stderr).toMatch(why);
+    expect(status).not.toBe(0);
+  });
+
+  test("persistence by SIP Call-ID", () => {
+    const { stderr } = ipvsadm("-A -u 10.0.0.1:5060 -s rr -p 60 --pe sip");
+    expect(stderr).toMatch(/reads no payload; the engine and the kernel plane have it/);
+    expect(ipvsadm("-Sn").stdout).toBe("");
+  });
+
+  test("services and real servers that there is no room for, and goes on with those that are there", () => {
+    const services = Array.from({ length: 15 }, (_, i) => `-A -t 10.0.0.1:${8000 + i} -s rr`);
+    const servers = Array.from({ length: 15 }, (_, i) => `-a -t 10.0.0.1:8000 -r 10.0.1.${i + 1}:80 -m`);
+    expect(ipvsadm("-R", `${[...services, ...servers].join("\n")}\n`).stderr).toBe("");
+    const before = ipvsadm("-Sn").stdout;
+    const why =
+      /no memory: .*room for 15 .*(LVSD_EBPF_SERVICES|LVSD_EBPF_DESTINATIONS)=… .*the engine and the kernel plane/;
+    for (const line of ["-A -t 10.0.0.1:9000 -s rr", "-a -t 10.0.0.1:8001 -r 10.0.1.99:80 -m"]) {
+      const { status, stderr } = ipvsadm(line);
+      expect(stderr).toMatch(why);
+      expect(status).not.toBe(0);
+      expect(ipvsadm("-Sn").stdout).toBe(before);
+    }
+    // One that was removed and comes back has its old place.
+    expect(ipvsadm("-d -t 10.0.0.1:8000 -r 10.0.1.3:80").stderr).toBe("");
+    expect(ipvsadm("-a -t 10.0.0.1:8001 -r 10.0.1.99:80 -m").stderr).toMatch(why);
+    expect(ipvsadm("-a -t 10.0.0.1:8000 -r 10.0.1.3:80 -m").stderr).toBe("");
+    ipvsadm("-C");
+  });
+
+  test("nothing that lvsd planes and the manual do not tell", () => {
+    const shown = command("lvsd", "planes").stdout;
+    for (const sentence of [...REFUSALS, ...DEVIATIONS]) expect(shown).toContain(sentence);
+    for (const page of ["docs/ebpf.md", "docs/differences.md"]) {
+      const text = readFileSync(page, "utf8");
+      for (const word of ["FTP", "SIP", "fullnat_toa", "drop_entry", "conntrack", "ragments", "LBLC|lblc"])
+        expect(text).toMatch(new RegExp(word));
+    }
+  });
+});
