@@ -31,6 +31,14 @@ function check(name, command, args) {
   return { name, passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0, seconds };
 }
 
+/** That the committed BPF object is what its source gives; needs clang, which setup installs where it may. */
+function bpfObject() {
+  if (spawnSync("clang", ["--version"]).status === 0)
+    return check("BPF object", "node", ["scripts/build-bpf.mjs", "--check"]);
+  console.log("\n== BPF object: left out, there is no clang (Debian package clang)");
+  return { name: "BPF object", passed: 0, failed: 0, skipped: 1, seconds: 0 };
+}
+
 /** A vitest project, counted test by test. */
 function tests(name, args, extra = {}) {
   console.log(`\n== tests: ${name}`);
@@ -67,6 +75,7 @@ const steps = kernel
   : [
       () => check("format and lint", bin("biome"), ["check", "."]),
       () => check("types", bin("tsc"), ["--noEmit"]),
+      () => bpfObject(),
       () => check("build", "node", ["scripts/build.mjs", "--quiet"]),
       () => tests("unit", ["--project", "unit"]),
       ...(isRoot ? [() => tests("e2e", ["--project", "e2e"]), () => tests("vm", ["--project", "vm"])] : []),
