@@ -1,16 +1,18 @@
 #!/usr/bin/env node
 /**
- * Runs the checks, the build and the test projects one after another, goes on past a failure, and ends with a summary.
- * `test.mjs kernel` runs the whole scenario suite on the kernel's own ip_vs instead.
+ * Runs the checks, the build and the test projects, goes on past a failure, and ends with a summary. The end-to-end tests and the
+ * virtual machine's, which mostly wait, run side by side.
+ * `test.mjs kernel` runs the whole scenario suite on the kernel's own ip_vs instead, `test.mjs long` the end-to-end tests with what
+ * `npm test` leaves out for its length.
  */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const kernel = process.argv[2] === "kernel";
+const suite = process.argv[2] ?? "usual";
 const isRoot = process.getuid() === 0;
 const scratch = mkdtempSync(join(tmpdir(), "lvsd-test-"));
 process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
@@ -18,16 +20,29 @@ process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
 const env = { ...process.env };
 delete env.NODE_EXTRA_CA_CERTS;
 
-function run(command, args, extra = {}) {
+/** Runs a command; what it prints is shown at once, or given back when `quiet`. */
+function run(command, args, extra = {}, quiet = false) {
   const from = Date.now();
-  const { status } = spawnSync(command, args, { cwd: root, stdio: "inherit", env: { ...env, ...extra } });
-  return { ok: status === 0, seconds: (Date.now() - from) / 1000 };
+  const stdio = quiet ? ["ignore", "pipe", "pipe"] : "inherit";
+  const child = spawn(command, args, { cwd: root, stdio, env: { ...env, ...extra } });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding("utf8").on("data", (text) => {
+      output += text;
+    });
+  }
+  return new Promise((resolve) => {
+    child.on("error", (error) => resolve({ ok: false, seconds: 0, output: String(error) }));
+    child.on("close", (status) => {
+      resolve({ ok: status === 0, seconds: (Date.now() - from) / 1000, output });
+    });
+  });
 }
 
 /** A step that passes or fails as a whole. */
-function check(name, command, args) {
+async function check(name, command, args) {
   console.log(`\n== ${name}`);
-  const { ok, seconds } = run(command, args);
+  const { ok, seconds } = await run(command, args);
   return { name, passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0, seconds };
 }
 
@@ -39,11 +54,11 @@ function bpfObject() {
   return { name: "BPF object", passed: 0, failed: 0, skipped: 1, seconds: 0 };
 }
 
-/** A vitest project, counted test by test. */
-function tests(name, args, extra = {}) {
-  console.log(`\n== tests: ${name}`);
+/** A vitest project, counted test by test. A quiet one is shown when it has ended. */
+async function tests(name, args, extra = {}, quiet = false) {
+  if (!quiet) console.log(`\n== tests: ${name}`);
   const report = join(scratch, `${name}.json`);
-  const { ok, seconds } = run(
+  const { ok, seconds, output } = await run(
     "node_modules/.bin/vitest",
     [
       "run",
@@ -54,7 +69,9 @@ function tests(name, args, extra = {}) {
       ...args,
     ],
     extra,
+    quiet,
   );
+  if (quiet) console.log(`\n== tests: ${name}\n${output}`);
   const count = { passed: 0, failed: 0, skipped: 0 };
   if (existsSync(report)) {
     const told = JSON.parse(readFileSync(report, "utf8"));
@@ -67,28 +84,31 @@ function tests(name, args, extra = {}) {
 }
 
 const bin = (name) => `node_modules/.bin/${name}`;
-const steps = kernel
-  ? [
-      () => check("build", "node", ["scripts/build.mjs", "--quiet"]),
-      () => tests("kernel", ["--project", "vm"], { LVSD_KERNEL: "all" }),
-    ]
-  : [
-      () => check("format and lint", bin("biome"), ["check", "."]),
-      () => check("types", bin("tsc"), ["--noEmit"]),
-      () => bpfObject(),
-      () => check("build", "node", ["scripts/build.mjs", "--quiet"]),
-      () => tests("unit", ["--project", "unit"]),
-      ...(isRoot ? [() => tests("e2e", ["--project", "e2e"]), () => tests("vm", ["--project", "vm"])] : []),
-    ];
+const project = (name, extra, quiet) => tests(name, ["--project", name], extra, quiet);
+const built = () => check("build", "node", ["scripts/build.mjs", "--quiet"]);
+/** By name; the steps of one list run side by side. */
+const suites = {
+  usual: [
+    [() => check("format and lint", bin("biome"), ["check", "."])],
+    [() => check("types", bin("tsc"), ["--noEmit"])],
+    [bpfObject],
+    [built],
+    [() => project("unit")],
+    isRoot ? [() => project("e2e"), () => project("vm", {}, true)] : [],
+  ],
+  kernel: [[built], [() => project("vm", { LVSD_KERNEL: "all" })]],
+  long: [[built], [() => project("e2e", { LVSD_E2E: "all" })]],
+};
 
-const results = steps.map((step) => step());
+const results = [];
+for (const together of suites[suite]) results.push(...(await Promise.all(together.map((step) => step()))));
 
 console.log("\n== summary");
 for (const { name, passed, failed, skipped, seconds } of results) {
   const counts = `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
   console.log(`${name.padEnd(16)} ${failed > 0 ? "FAILED" : "ok    "}  ${counts} (${seconds.toFixed(1)} s)`);
 }
-if (!isRoot && !kernel) {
+if (!isRoot && suite === "usual") {
   console.log(
     "e2e, vm           left out: they make network namespaces and a virtual machine, which needs root",
   );

@@ -5,8 +5,12 @@ import { goldenCases } from "./golden-cases.ts";
 
 const NO_SIP = "it makes a UDP service with the persistence engine sip, which reads payload";
 
+/** Every command loads programs of its own here; `npm run test:long` plays all cases, `npm test` every fourth. */
+const every = process.env["LVSD_E2E"] === "all" ? 1 : 4;
+
 goldenCases({
   name: "ebpf",
+  every,
   missing: existsSync("dist/lvsd-ebpf.cjs") ? ebpfMissing() : "dist/ is not built",
   skip: { "persistence-engine": NO_SIP, "save-formats": NO_SIP, "option-matrix": NO_SIP },
   cleanUp: (run) => removeBpffs(`${run}/bpf`),

@@ -61,11 +61,11 @@ describe.skipIf(reason !== "")("the eBPF plane on kernel 6.1", () => {
   const outcomes = new Map<string, Told>();
   beforeAll(async () => {
     const entry = join(import.meta.dirname, "ebpf-player.ts");
-    await runInGuest<Told>(entry, [task], (told) => outcomes.set(`${told.kind} ${told.name}`, told), 1800);
+    await runInGuest<Told>(entry, [task], (told) => outcomes.set(`${told.kind} ${told.name}`, told), 3600);
     if (process.env["LVSD_TIMES"]) {
       for (const [what, { ms }] of outcomes) console.log(`${what}: ${ms} ms`);
     }
-  }, 1_900_000);
+  }, 3_700_000);
 
   const ok = (which: string): void => {
     const outcome = outcomes.get(which);
