@@ -32,9 +32,13 @@ export class CounterReader {
     const { view } = this.#maps.array(kind);
     const at = number * ESTIMATE.size;
     const value = (i: number): number =>
+      // What was counted by programs that these took over from lies below 0.
       Number(
-        view.getBigUint64(at + ESTIMATE.at.seen + 8 * i, LITTLE_ENDIAN) -
-          view.getBigUint64(at + ESTIMATE.at.base + 8 * i, LITTLE_ENDIAN),
+        BigInt.asUintN(
+          64,
+          view.getBigUint64(at + ESTIMATE.at.seen + 8 * i, LITTLE_ENDIAN) -
+            view.getBigUint64(at + ESTIMATE.at.base + 8 * i, LITTLE_ENDIAN),
+        ),
       );
     const rate = (i: number): number => {
       const unit = 2 ** SHIFT[i]!;

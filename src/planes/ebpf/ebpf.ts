@@ -4,7 +4,7 @@
  * Built into a file of its own (`dist/lvsd-ebpf.cjs`), which commands load when this plane is chosen.
  * @module
  */
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import type { ConnectionStatus } from "../../core/connection.ts";
 import type { DaemonSpec, DaemonState, DaemonStatus } from "../../core/daemon.ts";
 import type { DestinationId, DestinationSpec, DestinationStatus } from "../../core/destination.ts";
@@ -31,13 +31,25 @@ import { collectGarbage } from "./garbage.ts";
 import { TableWriter } from "./hash-tables.ts";
 import { type HookReport, hookInterfaces } from "./hooks.ts";
 import { wantedEntries } from "./image.ts";
-import { age, install, installed, takeOver, uninstall } from "./installation.ts";
+import {
+  age,
+  beginMove,
+  changePrograms,
+  endMove,
+  install,
+  installed,
+  mend,
+  needsMending,
+  takeOver,
+  uninstall,
+} from "./installation.ts";
 import { Journal } from "./journal.ts";
 import { PROGRAMS } from "./layout.ts";
 import { lock } from "./lock.ts";
 import { RulesHost } from "./machine.ts";
 import { Maps } from "./maps.ts";
 import { bringMarks, forgetMarks } from "./marks.ts";
+import { Migration } from "./migration.ts";
 import { Mirror } from "./mirror.ts";
 import { prepareNamespace, restoreNamespace } from "./namespace.ts";
 import type { Operation } from "./operation.ts";
@@ -86,6 +98,8 @@ export class EbpfPlane implements DataPlane {
   readonly #step: (step: string) => void;
   #rules: Rules | undefined;
   #maps: Maps | undefined;
+  /** The folder that {@link #maps} are of: another command may have put others in their place. */
+  #folder: number | undefined;
   #mirror: Mirror | undefined;
   #hookedAt = Number.NEGATIVE_INFINITY;
   #keptUpAt = Number.NEGATIVE_INFINITY;
@@ -126,7 +140,8 @@ export class EbpfPlane implements DataPlane {
 
   /** The rules as the journal has them, and the maps in line with them. */
   async #refresh(): Promise<Rules> {
-    if (this.#rules && this.#journal.current && (this.#rules.table.empty || this.#maps)) return this.#rules;
+    const current = this.#journal.current && this.#folder === folderOf(this.#paths);
+    if (this.#rules && current && (this.#rules.table.empty || this.#maps)) return this.#rules;
     this.#forget();
     const reading = this.#journal.read();
     const rules = new Rules(this.#host);
@@ -137,6 +152,7 @@ export class EbpfPlane implements DataPlane {
       this.#host.replaying = false;
     }
     this.#rules = rules;
+    if (needsMending(this.#paths)) await this.#globally(() => mend(this.#paths));
     const there = installed(this.#paths);
     if (there && rules.table.empty && rules.table.trashed().length === 0 && reading?.applied !== true) {
       // Clearing was cut short.
@@ -147,11 +163,12 @@ export class EbpfPlane implements DataPlane {
       this.#mirrorOf(rules).everything();
       await this.#hook(rules);
     } else if (there) {
+      // First, since maps of another shape must not be written.
+      await this.#renew();
       if (reading?.applied !== true) {
         this.#mirrorOf(rules).everything();
         await this.#hook(rules);
       }
-      await this.#renew();
     }
     if (reading && !reading.applied) this.#journal.applied();
     if (installed(this.#paths)) this.#mapsOf();
@@ -162,12 +179,16 @@ export class EbpfPlane implements DataPlane {
   #forget(): void {
     this.#maps?.close();
     this.#maps = undefined;
+    this.#folder = undefined;
     this.#mirror = undefined;
     this.#rules = undefined;
   }
 
   #mapsOf(): Maps {
-    this.#maps ??= new Maps(`${this.#paths.pins}/maps`);
+    if (!this.#maps) {
+      this.#maps = new Maps(`${this.#paths.pins}/maps`);
+      this.#folder = folderOf(this.#paths);
+    }
     return this.#maps;
   }
 
@@ -198,19 +219,37 @@ export class EbpfPlane implements DataPlane {
   /** A newer lvsd than the one that loaded the programs puts its own in their place. */
   async #renew(): Promise<void> {
     await this.#globally(() => {
-      if (age(this.#paths) === "same") return;
-      if (age(this.#paths) === "other") takeOver(this.#paths);
-      else {
-        // Their maps have another shape: the rules are set up anew, connections are not carried over.
-        this.#maps?.close();
-        this.#maps = undefined;
-        this.#mirror = undefined;
-        uninstall(this.#paths);
-        install(this.#paths);
-        this.#mirrorOf(this.#rules!).everything();
-        hookInterfaces(this.#paths, this.#mirrorOf(this.#rules!).hasLocal);
-      }
+      const found = age(this.#paths);
+      if (found === "same") return;
+      this.#maps?.close();
+      this.#maps = undefined;
+      this.#mirror = undefined;
+      if (found === "other") takeOver(this.#paths);
+      else this.#move(this.#rules!);
     });
+  }
+
+  /** Carries everything over to maps of another shape. */
+  #move(rules: Rules): void {
+    this.#step("stage");
+    const { layouts, from, to } = beginMove(this.#paths);
+    const [old, next] = [new Maps(from), new Maps(to)];
+    try {
+      const routeTo = (server: RealServer) => this.#host.routeTo(server);
+      new Mirror(next, rules, routeTo, new TableWriter(next)).everything();
+      const migration = new Migration(old, next, layouts, rules.ends);
+      this.#step("copy");
+      migration.copy();
+      this.#step("change programs");
+      changePrograms(this.#paths);
+      this.#step("catch up");
+      migration.catchUp();
+    } finally {
+      old.close();
+      next.close();
+    }
+    endMove(this.#paths, this.#step);
+    hookInterfaces(this.#paths, this.#mirrorOf(rules).hasLocal);
   }
 
   /** Brings interfaces and routes that changed since to the programs' notice. */
@@ -591,6 +630,9 @@ export class EbpfPlane implements DataPlane {
     this.#host.close();
   }
 }
+
+/** Inode of the folder of pins; undefined when there is none. */
+const folderOf = ({ pins }: EbpfPaths): number | undefined => statSync(pins, { throwIfNoEntry: false })?.ino;
 
 const same = (server: RealServer, id: DestinationId): boolean =>
   server.port === id.port && server.family === id.family && server.spec.address === id.address;

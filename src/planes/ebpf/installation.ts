@@ -8,16 +8,20 @@
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, unlinkSync } from "node:fs";
 import { ensureBpffs } from "../../sys/bpf/bpffs.ts";
-import { attachFilter, type Direction, detachFilter, replaceProgram } from "../../sys/bpf/link.ts";
+import { btfOfMap } from "../../sys/bpf/btf.ts";
+import { attachFilter, type Direction, detachFilter, linkInfo, replaceProgram } from "../../sys/bpf/link.ts";
 import { BpfMap, mapInfo } from "../../sys/bpf/map.ts";
 import { type BpfObject, declarations } from "../../sys/bpf/object.ts";
 import { openPin, pin } from "../../sys/bpf/pins.ts";
 import { call, programInfo } from "../../sys/bpf/program.ts";
 import { close } from "../../sys/libc.ts";
+import { type BtfStruct, structs } from "../../wire/btf.ts";
+import { section } from "../../wire/elf.ts";
 import { LITTLE_ENDIAN } from "../../wire/netlink.ts";
-import { image, loadImage, wantedEntries } from "./image.ts";
-import { CONFIG, MAPS, PROGRAMS } from "./layout.ts";
+import { type Entries, image, loadImage, wantedEntries } from "./image.ts";
+import { CONFIG, CONN, MAPS, PROGRAMS, STRUCTS } from "./layout.ts";
 import type { EbpfPaths } from "./paths.ts";
+import { sameLayout } from "./translation.ts";
 
 const IMAGE = "image-";
 
@@ -27,10 +31,19 @@ export const installed = (paths: EbpfPaths): boolean => existsSync(`${paths.pins
 /** Makes programs and maps for a namespace that has none. Nothing is hooked yet. @throws VerifierError, SysError */
 export function install(paths: EbpfPaths): void {
   ensureBpffs(paths.mount);
+  stage(paths, wantedEntries());
+  renameSync(stagingOf(paths), paths.pins);
+}
+
+/** Where pins lie until they are complete, and where they wait to be removed. */
+const stagingOf = (paths: EbpfPaths): string => `${paths.pins}-new`;
+const formerOf = (paths: EbpfPaths): string => `${paths.pins}-old`;
+
+/** Loads everything and pins it aside. */
+function stage(paths: EbpfPaths, entries: Entries): void {
   const { bytes, hash } = image();
-  const staging = `${paths.pins}-new`;
+  const staging = stagingOf(paths);
   removePins(staging);
-  const entries = wantedEntries();
   const object = loadImage(bytes, entries);
   try {
     for (const folder of ["", "/maps", "/programs", "/links", `/${IMAGE}${hash}`])
@@ -39,7 +52,6 @@ export function install(paths: EbpfPaths): void {
     for (const [name, fd] of object.programs) pin(fd, `${staging}/programs/${name}`);
     setSlots(object.map("config"), entries.connections);
     start(object);
-    renameSync(staging, paths.pins);
   } catch (error) {
     removePins(staging);
     throw error;
@@ -65,7 +77,7 @@ function start(object: BpfObject): void {
 /** How the programs that are pinned compare with those of this lvsd. */
 export type Age = "same" | "other" | "incompatible";
 
-/** Compares them: "other" can take over running maps, "incompatible" cannot. */
+/** Compares them: "other" can take over running maps, "incompatible" needs other maps. */
 export function age(paths: EbpfPaths): Age {
   const { bytes, hash } = image();
   if (existsSync(`${paths.pins}/${IMAGE}${hash}`)) return "same";
@@ -77,7 +89,78 @@ export function age(paths: EbpfPaths): Age {
     if (type !== declared.type || keySize !== declared.keySize || valueSize !== declared.valueSize)
       return "incompatible";
   }
-  return "other";
+  // The same sizes do not make the same fields.
+  const btf = section(bytes, ".BTF");
+  const [ours, theirs] = [btf && structs(btf), pinnedLayouts(paths)];
+  const differs = STRUCTS.some(({ name }) => !sameLayout(theirs?.get(name), ours?.get(name)));
+  return ours && theirs && differs ? "incompatible" : "other";
+}
+
+/** The structs of the maps that are pinned; undefined when the kernel does not know them. */
+function pinnedLayouts(paths: EbpfPaths): ReadonlyMap<string, BtfStruct> | undefined {
+  const fd = openPin(`${paths.pins}/maps/slab`);
+  if (fd === undefined) return undefined;
+  try {
+    const btf = btfOfMap(fd);
+    return btf && structs(btf);
+  } finally {
+    close(fd);
+  }
+}
+
+/** Maps of two shapes, side by side. */
+export interface Move {
+  /** Structs of the old maps. */
+  readonly layouts: ReadonlyMap<string, BtfStruct>;
+  /** Folders of maps. */
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Makes maps of this lvsd's shape beside the old ones, with as many connections. @throws Error when the old shape is not known */
+export function beginMove(paths: EbpfPaths): Move {
+  const layouts = pinnedLayouts(paths);
+  if (!layouts?.has(CONN.name)) throw new Error("the maps that are there do not say what they hold");
+  const slab = BpfMap.open(`${paths.pins}/maps/slab`)!;
+  const connections = slab.info.maxEntries;
+  slab.close();
+  stage(paths, { ...wantedEntries(), connections, keys: 2 * connections });
+  return { layouts, from: `${paths.pins}/maps`, to: `${stagingOf(paths)}/maps` };
+}
+
+/** Changes the programs on the interfaces to those of the new maps. */
+export function changePrograms(paths: EbpfPaths): void {
+  replaceHooked(paths, (name) => openPin(`${stagingOf(paths)}/programs/${name}`));
+}
+
+/** The new pins take the place of the old ones. Whoever is killed here leaves what {@link mend} puts right. */
+export function endMove(paths: EbpfPaths, onStep: (step: string) => void): void {
+  const [staging, former] = [stagingOf(paths), formerOf(paths)];
+  onStep("end move");
+  for (const { path } of hookPins(paths)) renameSync(path, path.replace(paths.pins, staging));
+  if (existsSync(`${paths.pins}/filters`)) mkdirSync(`${staging}/filters`);
+  for (const { path } of filterMarks(paths)) mkdirSync(path.replace(paths.pins, staging));
+  onStep("put aside");
+  renameSync(paths.pins, former);
+  onStep("put in place");
+  renameSync(staging, paths.pins);
+  onStep("forget the former");
+  removePins(former);
+}
+
+/** Whether a command was killed in {@link endMove}. */
+export const needsMending = (paths: EbpfPaths): boolean => existsSync(formerOf(paths));
+
+/** Puts right what a command left that was killed in {@link endMove}. */
+export function mend(paths: EbpfPaths): void {
+  const former = formerOf(paths);
+  if (!existsSync(former)) return;
+  if (existsSync(paths.pins)) removePins(former);
+  else if (existsSync(stagingOf(paths))) {
+    // The new ones are complete.
+    renameSync(stagingOf(paths), paths.pins);
+    removePins(former);
+  } else renameSync(former, paths.pins);
 }
 
 /** Puts this lvsd's programs in the place of another's, over the same maps: connections live on, no packet is missed. */
@@ -95,7 +178,7 @@ export function takeOver(paths: EbpfPaths): void {
     }
     for (const [name, fd] of object.programs) replacePin(fd, `${paths.pins}/programs/${name}`);
     start(object);
-    replaceHooked(paths, object);
+    replaceHooked(paths, (name) => openPin(`${paths.pins}/programs/${name}`));
     const before = readdirSync(paths.pins).filter((name) => name.startsWith(IMAGE));
     mkdirSync(`${paths.pins}/${IMAGE}${hash}`);
     for (const name of before) rmdirSync(`${paths.pins}/${name}`);
@@ -113,19 +196,34 @@ function replacePin(fd: number, path: string): void {
   renameSync(temporary, path);
 }
 
-function replaceHooked(paths: EbpfPaths, object: BpfObject): void {
+/** Puts programs in the place of those on interfaces; `open` gives a descriptor of the one of a name. */
+function replaceHooked(paths: EbpfPaths, open: (name: string) => number | undefined): void {
+  const withProgram = (name: string, body: (fd: number) => void): void => {
+    const fd = open(name);
+    if (fd === undefined) return;
+    try {
+      body(fd);
+    } finally {
+      close(fd);
+    }
+  };
   for (const hook of hookPins(paths)) {
-    const program = object.program(hook.program);
     const link = openPin(hook.path);
     if (link === undefined) continue;
     try {
-      replaceProgram(link, program);
+      // The interface may be gone.
+      if (linkInfo(link).ifindex !== 0) withProgram(hook.program, (program) => replaceProgram(link, program));
     } finally {
       close(link);
     }
   }
-  for (const { index, direction, program } of filterMarks(paths))
-    attachFilter(object.program(program), index, direction);
+  for (const { index, direction, program } of filterMarks(paths)) {
+    try {
+      withProgram(program, (fd) => attachFilter(fd, index, direction));
+    } catch {
+      // The interface is gone.
+    }
+  }
 }
 
 /** A program on an interface, as the pins tell. */
@@ -174,7 +272,8 @@ export function uninstall(paths: EbpfPaths): void {
   // A link without a pin is a program off its interface.
   for (const { path } of hookPins(paths)) unlinkSync(path);
   removePins(paths.pins);
-  removePins(`${paths.pins}-new`);
+  removePins(stagingOf(paths));
+  removePins(formerOf(paths));
 }
 
 function removePins(folder: string): void {

@@ -57,6 +57,8 @@ export class Mirror {
   readonly #servers: ServerIndex;
   readonly #order: Runs;
   readonly #locals: Runs;
+  /** See {@link #onThisHost}; looked for when it is first needed. */
+  #found: Set<number> | undefined;
   /** Keys in `services` by service number, as they were found or written. */
   readonly #keys = new Map<number, Uint8Array>();
 
@@ -164,6 +166,7 @@ export class Mirror {
   destinationFreed(id: number): void {
     const { bytes } = this.#maps.array("dests");
     clear(bytes, id, DEST.size);
+    this.#onThisHost.delete(id);
     this.config();
   }
 
@@ -211,6 +214,8 @@ export class Mirror {
     bytes.set(source, at + DEST.at.source);
     const flags = (server.available ? DEST_FLAG.available : 0) | (route?.local ? DEST_FLAG.local : 0);
     view.setUint32(at + DEST.at.flags, flags, LITTLE_ENDIAN);
+    if (route?.local) this.#onThisHost.add(id);
+    else this.#onThisHost.delete(id);
   }
 
   /** Routes and addresses may have changed since the destinations were written. */
@@ -220,11 +225,19 @@ export class Mirror {
 
   /** Whether some destination is this host itself: then the replies of local servers have to be looked at. */
   get hasLocal(): boolean {
+    return this.#onThisHost.size > 0;
+  }
+
+  /** Destinations that are this host itself. */
+  get #onThisHost(): Set<number> {
+    if (this.#found) return this.#found;
+    this.#found = new Set();
     const { view } = this.#maps.array("dests");
     for (let id = 1; id < this.#rules.ends.destinations; id++) {
-      if (view.getUint32(id * DEST.size + DEST.at.flags, LITTLE_ENDIAN) & DEST_FLAG.local) return true;
+      if (view.getUint32(id * DEST.size + DEST.at.flags, LITTLE_ENDIAN) & DEST_FLAG.local)
+        this.#found.add(id);
     }
-    return false;
+    return this.#found;
   }
 
   #writeLoad(id: number, server: RealServer): void {

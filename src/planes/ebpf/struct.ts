@@ -40,6 +40,10 @@ const countOf = (field: Field): number => (typeof field[0] === "string" ? 1 : fi
 const alignment = (type: FieldType): number =>
   type === "address" ? 4 : type === "mac" ? 1 : type === "timer" ? 8 : SIZE[type];
 
+/** Bytes of a field. */
+export const sizeOf = ({ fields }: Struct, name: string): number =>
+  SIZE[elementOf(fields[name]!)] * countOf(fields[name]!);
+
 /** Lays a struct out. @throws Error when a compiler would pad it */
 export function struct<const F extends Record<string, Field>>(
   name: string,

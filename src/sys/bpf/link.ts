@@ -46,7 +46,8 @@ export function attachXdp(programFd: number, ifindex: number): number {
   const fd = attr.try(CMD.LINK_CREATE);
   if (fd >= 0) return fd;
   const errno = lastErrno();
-  const reason = xdpRefusal(programFd, ifindex) || XDP_REASON[errno];
+  // In our words, and in the driver's.
+  const reason = [XDP_REASON[errno], xdpRefusal(programFd, ifindex)].filter(Boolean).join(": ");
   throw new SysError(
     "bpf LINK_CREATE",
     errno,

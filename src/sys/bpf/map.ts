@@ -195,6 +195,15 @@ export class BpfMap {
     }
   }
 
+  /** Puts a value at the end of a queue whose values are 32-bit numbers. @throws SysError E2BIG when it is full */
+  push(value: number): void {
+    new DataView(this.#value.buffer).setUint32(0, value, LITTLE_ENDIAN);
+    new Attr(32)
+      .u32(0, this.fd)
+      .u64(16, this.#value)
+      .do(CMD.MAP_UPDATE_ELEM, "MAP_UPDATE_ELEM", this.#what("write"));
+  }
+
   /** Every key, one system call each: for small maps, and kinds that know no batches. @throws SysError */
   keys(): Uint8Array<ArrayBuffer>[] {
     const found: Uint8Array<ArrayBuffer>[] = [];

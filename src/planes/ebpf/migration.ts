@@ -1,0 +1,361 @@
+/**
+ * Connections, counts and counters of one version's maps → maps of another shape, while packets go on.
+ *
+ *     1. copy       what the old maps hold; connections get some seconds of grace
+ *     2. (the programs on the interfaces are changed)
+ *     3. catch up   what the old programs did between the copy and the change; counters, which stand still now
+ *
+ * Counts of connections are taken from the connections that were carried, not from the old maps: they are exact by construction.
+ * @module
+ */
+
+import type { BtfStruct } from "../../wire/btf.ts";
+import { LITTLE_ENDIAN } from "../../wire/netlink.ts";
+import { bpfNow } from "./connections.ts";
+import {
+  CONN,
+  CONN_FLAG,
+  CONN_REF,
+  CTL,
+  DEST,
+  DEST_STATS,
+  ESTIMATE,
+  KEY4,
+  KEY6,
+  LOAD,
+  LOCALITY,
+  LOCALITY_KEY,
+  PHASE,
+  SERVICE_STATE,
+  STATE,
+  STATS,
+} from "./layout.ts";
+import type { MapName, Maps } from "./maps.ts";
+import { type Struct, sizeOf } from "./struct.ts";
+import { type Translation, translate, translation } from "./translation.ts";
+
+/** Connections do not end between the copy and the change, ns. */
+const GRACE_NS = 10_000_000_000n;
+/** Slots left free for what the new programs make before the old ones' free slots are known. */
+const RESERVE = 4096;
+const COUNTERS = ["conns", "in_packets", "out_packets", "in_bytes", "out_bytes"] as const;
+
+/** Numbers of services and destinations are below. */
+export interface Ends {
+  readonly services: number;
+  readonly destinations: number;
+}
+
+/** One migration. Use it in the order copy, (change of programs), catchUp. */
+export class Migration {
+  readonly #old: Maps;
+  readonly #new: Maps;
+  readonly #layouts: ReadonlyMap<string, BtfStruct>;
+  readonly #ends: Ends;
+  readonly #conn: Translation;
+  /** The old slab, translated, as it was when it was copied. */
+  #snapshot: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  /** Copied connections do not end before, ns. */
+  #least = 0n;
+  /** Slots that were never carried: free. */
+  readonly #spare = new Set<number>();
+
+  /** @param layouts structs of the old maps. @throws Error when connections cannot be carried */
+  constructor(old: Maps, next: Maps, layouts: ReadonlyMap<string, BtfStruct>, ends: Ends) {
+    this.#old = old;
+    this.#new = next;
+    this.#layouts = layouts;
+    this.#ends = ends;
+    this.#conn = this.#translation(CONN);
+  }
+
+  #translation(of: Struct): Translation {
+    const old = this.#layouts.get(of.name);
+    if (!old) throw new Error(`the older programs have no struct ${of.name}`);
+    return translation(old, of);
+  }
+
+  /** Some fields only. */
+  #fields(of: Struct, ...names: readonly string[]): Translation {
+    const t = this.#translation(of);
+    const runs = t.runs.flatMap(([from, to, length]) =>
+      names.flatMap((name) => {
+        const [at, size] = [of.at[name]!, sizeOf(of, name)];
+        return at >= to && at + size <= to + length ? [[from + at - to, at, size] as const] : [];
+      }),
+    );
+    return { ...t, runs };
+  }
+
+  // --- 1 --------------------------------------------------------------------------------------------------------------------
+
+  /** The rules are in the new maps already. */
+  copy(): void {
+    this.#copyServices();
+    this.#copyHash("locality", LOCALITY_KEY, LOCALITY);
+    this.#copyState();
+    this.#snapshot = this.#oldSlab();
+    this.#place();
+    // Only what leads to connections of the snapshot; the rest comes later, or is gone by then.
+    const copied = new DataView(this.#snapshot.buffer);
+    const known = (v: DataView, at: number): boolean => {
+      const slot = v.getUint32(at + CONN_REF.at.slot, LITTLE_ENDIAN) * CONN.size;
+      const generation = v.getUint32(at + CONN_REF.at.tag, LITTLE_ENDIAN) >>> 1;
+      if (slot >= copied.byteLength || !isLive(copied, slot)) return false;
+      return (generationOf(copied, slot) & 0x7fffffff) === generation;
+    };
+    this.#copyHash("conn4", KEY4, CONN_REF, known);
+    this.#copyHash("conn6", KEY6, CONN_REF, known);
+    const fresh = this.#oldFresh;
+    const end = Math.min(fresh + RESERVE, this.#new.map("slab").info.maxEntries);
+    for (let slot = fresh; slot < end; slot++) this.#spare.add(slot);
+    // From now on the new sweeper looks at them.
+    this.#new.array("state").view.setUint32(STATE.at.fresh, end, LITTLE_ENDIAN);
+  }
+
+  /** Slots below were used. */
+  get #oldFresh(): number {
+    const at = this.#layouts.get("state")?.members.get("fresh") ?? STATE.at.fresh;
+    const fresh = this.#old.array("state").view.getUint32(at, LITTLE_ENDIAN);
+    return Math.max(1, Math.min(fresh, this.#old.map("slab").info.maxEntries));
+  }
+
+  #copyServices(): void {
+    const t = this.#translation(SERVICE_STATE);
+    const rates = this.#translation(ESTIMATE);
+    for (let id = 0; id < this.#ends.services; id++) {
+      this.#element("service_state", t, id);
+      this.#element("service_estimates", rates, id);
+    }
+    const learned = this.#fields(DEST, "path_mtu", "path_mtu_until");
+    const overload = this.#fields(LOAD, "overloaded");
+    for (let id = 1; id < this.#ends.destinations; id++) {
+      this.#element("dests", learned, id);
+      this.#element("loads", overload, id);
+      this.#element("dest_estimates", rates, id);
+    }
+  }
+
+  #element(name: MapName, t: Translation, index: number): void {
+    translate(t, this.#old.array(name).bytes, index * t.from, this.#new.array(name).bytes, index * t.to);
+  }
+
+  #copyState(): void {
+    const t = this.#translation(STATE);
+    const target = this.#new.array("state");
+    const { bytes, view } = target;
+    translate(t, this.#old.array("state").bytes, 0, bytes, 0);
+    view.setUint32(STATE.at.fresh, 1, LITTLE_ENDIAN);
+    view.setUint32(STATE.at.hand, 1, LITTLE_ENDIAN);
+  }
+
+  #oldSlab(): Uint8Array<ArrayBuffer> {
+    const fresh = this.#oldFresh;
+    const source = this.#old.array("slab").bytes.slice(0, fresh * this.#conn.from);
+    const target = new Uint8Array(fresh * this.#conn.to);
+    for (let slot = 1; slot < fresh; slot++)
+      translate(this.#conn, source, slot * this.#conn.from, target, slot * this.#conn.to);
+    return target;
+  }
+
+  /** Puts the snapshot into the new slab, and counts it. */
+  #place(): void {
+    const snapshot = new DataView(this.#snapshot.buffer);
+    const { bytes, view } = this.#new.array("slab");
+    bytes.set(this.#snapshot.subarray(CONN.size), CONN.size);
+    this.#least = BigInt(Math.floor(bpfNow(this.#new))) + GRACE_NS;
+    for (let at = CONN.size; at < this.#snapshot.length; at += CONN.size) {
+      view.setUint32(at + CONN.at.children, 0, LITTLE_ENDIAN);
+    }
+    for (let at = CONN.size; at < this.#snapshot.length; at += CONN.size) {
+      const slot = at / CONN.size;
+      if (!isLive(snapshot, at)) {
+        // Free, in its next life: references to the last one stay stale.
+        view.setUint32(at + CONN.at.ctl, PHASE.free, LITTLE_ENDIAN);
+        view.setUint32(at + CONN.at.ctl + 4, generationOf(snapshot, at) + 1, LITTLE_ENDIAN);
+        this.#spare.add(slot);
+        continue;
+      }
+      view.setBigUint64(at + CONN.at.expires, this.#graced(snapshot, at), LITTLE_ENDIAN);
+      this.#count(view, at, 1);
+    }
+  }
+
+  /** A connection came to its destination and template. */
+  #count(v: DataView, at: number, by: 1 | -1): void {
+    const parent = v.getUint32(at + CONN.at.parent, LITTLE_ENDIAN);
+    if (parent !== 0) add(this.#new, "slab", parent * CONN.size + CONN.at.children, by);
+    const dest = v.getUint32(at + CONN.at.dest, LITTLE_ENDIAN);
+    if (dest === 0) return;
+    const flags = flagsOf(v, at);
+    if (flags & CONN_FLAG.template) add(this.#new, "dests", dest * DEST.size + DEST.at.persistent, by);
+    else {
+      const which = flags & CONN_FLAG.inactive ? LOAD.at.inactive : LOAD.at.active;
+      add(this.#new, "loads", dest * LOAD.size + which, by);
+    }
+  }
+
+  /** Every element of a hash, or those that `take` says yes to; it may change the value. */
+  #copyHash(
+    name: MapName,
+    keyStruct: Struct,
+    valueStruct: Struct,
+    take?: (value: DataView, at: number) => boolean,
+  ): void {
+    const key = this.#translation(keyStruct);
+    const value = this.#translation(valueStruct);
+    const target = this.#new.map(name);
+    for (const { count, keys, values } of this.#old.map(name).batches()) {
+      const k = new Uint8Array(count * key.to);
+      const v = new Uint8Array(count * value.to);
+      const view = new DataView(v.buffer);
+      let n = 0;
+      for (let i = 0; i < count; i++) {
+        k.fill(0, n * key.to, (n + 1) * key.to);
+        translate(key, keys, i * key.from, k, n * key.to);
+        translate(value, values, i * value.from, v, n * value.to);
+        if (!take || take(view, n * value.to)) n++;
+      }
+      if (n === 0) continue;
+      target.updateBatch(k.subarray(0, n * key.to), v.subarray(0, n * value.to), n);
+    }
+  }
+
+  // --- 3 --------------------------------------------------------------------------------------------------------------------
+
+  /** The old programs have stopped. */
+  catchUp(): void {
+    const now = this.#oldSlab();
+    const changed = this.#compare(now);
+    if (changed.size > 0) {
+      const follow = (v: DataView, at: number): boolean => {
+        const slot = changed.get(v.getUint32(at + CONN_REF.at.slot, LITTLE_ENDIAN));
+        if (slot === undefined) return false;
+        v.setUint32(at + CONN_REF.at.slot, slot, LITTLE_ENDIAN);
+        return true;
+      };
+      this.#copyHash("conn4", KEY4, CONN_REF, follow);
+      this.#copyHash("conn6", KEY6, CONN_REF, follow);
+    }
+    this.#counters("service_stats", "service_estimates", STATS, this.#ends.services);
+    this.#counters("dest_stats", "dest_estimates", DEST_STATS, this.#ends.destinations);
+    const free = this.#new.map("free_slots");
+    for (const slot of this.#spare) free.push(slot);
+    this.#spare.clear();
+  }
+
+  /** @returns new slot by old slot, of connections that were made meanwhile */
+  #compare(now: Uint8Array): Map<number, number> {
+    const before = new DataView(this.#snapshot.buffer);
+    const after = new DataView(now.buffer);
+    const slots = new Map<number, number>();
+    for (let at = CONN.size; at < now.length; at += CONN.size) {
+      const known = at < this.#snapshot.length && isLive(before, at);
+      const live = isLive(after, at);
+      const same = known && live && generationOf(before, at) === generationOf(after, at);
+      if (same) this.#refresh(before, after, at);
+      else {
+        // It ended: the sweeper of the new programs will see to it.
+        if (known) this.#swap(at + CONN.at.expires, this.#graced(before, at), 0n);
+        if (live) slots.set(at / CONN.size, this.#room(at / CONN.size));
+      }
+    }
+    for (const [old, slot] of slots) {
+      if (slot !== 0) this.#carry(now, old * CONN.size, slot, slots);
+      else slots.delete(old);
+    }
+    return slots;
+  }
+
+  /** A slot for a connection that was made meanwhile: its own if nothing is there; 0 when all are taken. */
+  #room(own: number): number {
+    const slot = this.#spare.has(own) ? own : this.#spare.values().next().value;
+    if (slot === undefined) return 0;
+    this.#spare.delete(slot);
+    return slot;
+  }
+
+  #carry(now: Uint8Array, from: number, slot: number, slots: ReadonlyMap<number, number>): void {
+    const { bytes, view } = this.#new.array("slab");
+    const at = slot * CONN.size;
+    const one = now.slice(from, from + CONN.size);
+    const v = new DataView(one.buffer);
+    const parent = v.getUint32(CONN.at.parent, LITTLE_ENDIAN);
+    v.setUint32(CONN.at.parent, slots.get(parent) ?? parent, LITTLE_ENDIAN);
+    v.setUint32(CONN.at.children, view.getUint32(at + CONN.at.children, LITTLE_ENDIAN), LITTLE_ENDIAN);
+    this.#count(v, 0, 1);
+    // The control word last: with it the slot is a connection.
+    const { ctl } = CONN.at;
+    bytes.set(one.subarray(0, ctl), at);
+    bytes.set(one.subarray(ctl + 8), at + ctl + 8);
+    this.#swap(at + ctl, view.getBigUint64(at + ctl, LITTLE_ENDIAN), v.getBigUint64(ctl, LITTLE_ENDIAN));
+  }
+
+  /** A connection that is on both sides: what the old programs changed, unless the new ones did too. */
+  #refresh(before: DataView, after: DataView, at: number): void {
+    const { view } = this.#new.array("slab");
+    const ctl = at + CONN.at.ctl;
+    const was = before.getBigUint64(ctl, LITTLE_ENDIAN);
+    const is = after.getBigUint64(ctl, LITTLE_ENDIAN);
+    if (was !== is && this.#swap(ctl, was, is)) {
+      this.#count(after, at, 1);
+      this.#count(before, at, -1);
+      const timeout = after.getUint32(at + CONN.at.timeout_ms, LITTLE_ENDIAN);
+      view.setUint32(at + CONN.at.timeout_ms, timeout, LITTLE_ENDIAN);
+    }
+    const packets =
+      after.getUint32(at + CONN.at.in_packets, LITTLE_ENDIAN) -
+      before.getUint32(at + CONN.at.in_packets, LITTLE_ENDIAN);
+    if (packets > 0) add(this.#new, "slab", at + CONN.at.in_packets, packets);
+    // What a packet wrote since is right already.
+    this.#swap(
+      at + CONN.at.expires,
+      this.#graced(before, at),
+      after.getBigUint64(at + CONN.at.expires, LITTLE_ENDIAN),
+    );
+  }
+
+  /** When a copied connection ends in the new maps unless a packet comes. */
+  #graced(before: DataView, at: number): bigint {
+    const expires = before.getBigUint64(at + CONN.at.expires, LITTLE_ENDIAN);
+    return expires < this.#least ? this.#least : expires;
+  }
+
+  /** Writes 8 bytes of the new slab if they are what they should be. */
+  #swap(at: number, from: bigint, to: bigint): boolean {
+    const words = new BigUint64Array(this.#new.array("slab").bytes.buffer);
+    return Atomics.compareExchange(words, at / 8, from, to) === from;
+  }
+
+  /** Counters of the old maps stay in what readers see: the new ones begin at 0, and what they are compared with begins below it. */
+  #counters(name: "service_stats" | "dest_stats", estimates: MapName, of: Struct, end: number): void {
+    const old = this.#old.map(name);
+    const members = this.#layouts.get(of.name)!.members;
+    const step = Math.ceil(old.info.valueSize / 8) * 8;
+    const { view } = this.#new.array(estimates);
+    for (let id = 0; id < end; id++) {
+      const value = old.lookupIndex(id);
+      if (!value) continue;
+      const v = new DataView(value.buffer, value.byteOffset, value.byteLength);
+      for (const [i, counter] of COUNTERS.entries()) {
+        let total = 0n;
+        for (let at = 0; at < old.valueSize; at += step)
+          total += v.getBigUint64(at + members.get(counter)!, LITTLE_ENDIAN);
+        const at = id * ESTIMATE.size + 8 * i;
+        const base = view.getBigUint64(at + ESTIMATE.at.base, LITTLE_ENDIAN);
+        view.setBigUint64(at + ESTIMATE.at.base, BigInt.asUintN(64, base - total), LITTLE_ENDIAN);
+      }
+    }
+  }
+}
+
+const lowOf = (v: DataView, at: number): number => v.getUint32(at + CONN.at.ctl, LITTLE_ENDIAN);
+const isLive = (v: DataView, at: number): boolean =>
+  ((lowOf(v, at) >>> CTL.phaseShift) & 0xff) === PHASE.live;
+const flagsOf = (v: DataView, at: number): number => (lowOf(v, at) >>> CTL.flagsShift) & 0xffff;
+const generationOf = (v: DataView, at: number): number => v.getUint32(at + CONN.at.ctl + 4, LITTLE_ENDIAN);
+
+/** Adds to a word that BPF programs change too. */
+function add(maps: Maps, name: MapName, at: number, by: number): void {
+  Atomics.add(new Int32Array(maps.array(name).bytes.buffer), at / 4, by);
+}
