@@ -136,8 +136,12 @@ export class Player {
   async #soon<T>(what: string, ask: () => T | Promise<T>, wanted: unknown): Promise<void> {
     const until = Date.now() + PATIENCE_MS;
     const goal = JSON.stringify(wanted);
-    while (JSON.stringify(await ask()) !== goal && Date.now() < until) await sleep(200);
-    same(await ask(), wanted, `${what}\n${this.stage.read("log")}`);
+    let last = await ask();
+    while (JSON.stringify(last) !== goal && Date.now() < until) {
+      await sleep(200);
+      last = await ask();
+    }
+    same(last, wanted, `${what}\n${this.stage.read("log")}`);
   }
 
   /** The table becomes what is wanted, and stays it. The original takes several attempts at it. */
