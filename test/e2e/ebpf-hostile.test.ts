@@ -8,7 +8,7 @@ import { putAddress } from "../../src/planes/ebpf/encode.ts";
 import { CONN, CONN_FLAG, PHASE, STATE } from "../../src/planes/ebpf/layout.ts";
 import { Maps } from "../../src/planes/ebpf/maps.ts";
 import { ebpfMissing } from "../../src/planes/ebpf/probe.ts";
-import { removeBpffs } from "../../src/sys/bpf/bpffs.ts";
+import { machineRoot, removeBpffs } from "../../src/sys/bpf/bpffs.ts";
 import { EngineNetwork } from "./engine-network.ts";
 
 const missing = existsSync("dist/lvsd-ebpf.cjs") ? ebpfMissing() : "dist/ is not built";
@@ -123,8 +123,8 @@ describe.skipIf(missing)("a table of a million connections", () => {
   test("is listed in seconds, in memory that does not grow with it", { timeout: 120_000 }, () => {
     execFileSync("ip", ["netns", "add", space]);
     expect(ipvsadm("-A -t 10.0.0.1:80 -s rr").stderr).toBe("");
-    const [cookie] = readdirSync(`${run}/bpf`).filter((name) => /^\d+$/.test(name));
-    const maps = new Maps(`${run}/bpf/${cookie}/maps`);
+    const [cookie] = readdirSync(`${machineRoot()}${run}/bpf`).filter((name) => /^\d+$/.test(name));
+    const maps = new Maps(`${machineRoot()}${run}/bpf/${cookie}/maps`);
     const { bytes, view } = maps.array("slab");
     const until = process.hrtime.bigint() + 600_000_000_000n;
     for (let slot = 1; slot <= COUNT; slot++) {

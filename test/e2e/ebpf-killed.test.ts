@@ -7,7 +7,7 @@ import { getAddress } from "../../src/planes/ebpf/encode.ts";
 import { DEST, DEST_FLAG, LOAD, SERVICE, SERVICE_KEY } from "../../src/planes/ebpf/layout.ts";
 import { Maps } from "../../src/planes/ebpf/maps.ts";
 import { ebpfMissing } from "../../src/planes/ebpf/probe.ts";
-import { removeBpffs } from "../../src/sys/bpf/bpffs.ts";
+import { machineRoot, removeBpffs } from "../../src/sys/bpf/bpffs.ts";
 
 const plane = resolve("dist/lvsd-ebpf.cjs");
 const missing = existsSync(plane) ? ebpfMissing() : "dist/ is not built";
@@ -84,13 +84,15 @@ describe.skipIf(missing)("a command that is killed at any step", () => {
   const sorted = (text: string): string => text.split("\n").sort().join("\n").trim();
   const rules = (): string => sorted(inside(resolve("dist/ipvsadm.cjs"), "-Sn").stdout);
   const pins = (): string[] =>
-    existsSync(`${run}/bpf`) ? readdirSync(`${run}/bpf`).filter((name) => /^\d/.test(name)) : [];
+    existsSync(`${machineRoot()}${run}/bpf`)
+      ? readdirSync(`${machineRoot()}${run}/bpf`).filter((name) => /^\d/.test(name))
+      : [];
 
   /** The rules as the maps have them, in the words of ipvsadm-save. */
   function mapped(): string {
     const [folder] = pins();
     if (!folder) return "";
-    const maps = new Maps(`${run}/bpf/${folder}/maps`);
+    const maps = new Maps(`${machineRoot()}${run}/bpf/${folder}/maps`);
     try {
       let text = "";
       for (const { count, keys, values } of maps.map("services").batches()) {

@@ -17,6 +17,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ebpfMissing } from "../../src/planes/ebpf/probe.ts";
+import { machineRoot } from "../../src/sys/bpf/bpffs.ts";
 import { EngineNetwork } from "./engine-network.ts";
 
 const missing = existsSync("dist/lvsd-ebpf.cjs")
@@ -85,8 +86,12 @@ describe.skipIf(missing)("a version whose maps have another shape", { timeout: 3
   });
   const otherIpvsadm = (line: string) => net.run("director", process.execPath, other, ...line.split(" "));
   const image = (): string => {
-    const [cookie] = readdirSync(`${net.runDirectory}/bpf`).filter((name) => /^\d+$/.test(name));
-    return readdirSync(`${net.runDirectory}/bpf/${cookie}`).find((name) => name.startsWith("image-"))!;
+    const [cookie] = readdirSync(`${machineRoot()}${net.runDirectory}/bpf`).filter((name) =>
+      /^\d+$/.test(name),
+    );
+    return readdirSync(`${machineRoot()}${net.runDirectory}/bpf/${cookie}`).find((name) =>
+      name.startsWith("image-"),
+    )!;
   };
   /** Asks over several connections that stay open, for seconds; rejects when one breaks. */
   const talk = (port: number): Promise<string> =>
@@ -193,6 +198,8 @@ describe.skipIf(missing)("a version whose maps have another shape", { timeout: 3
   test("keeps the table usable: new connections take free slots, ended ones leave", async () => {
     expect(await net.get("http://10.1.0.100/", 4)).toHaveLength(4);
     await net.ipvsadm("-C");
-    expect(readdirSync(`${net.runDirectory}/bpf`).filter((name) => /^\d/.test(name))).toEqual([]);
+    expect(readdirSync(`${machineRoot()}${net.runDirectory}/bpf`).filter((name) => /^\d/.test(name))).toEqual(
+      [],
+    );
   });
 });

@@ -3,6 +3,7 @@ import { appendFileSync, copyFileSync, existsSync, mkdirSync, readdirSync, write
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ebpfMissing } from "../../src/planes/ebpf/probe.ts";
+import { machineRoot } from "../../src/sys/bpf/bpffs.ts";
 import { EngineNetwork } from "./engine-network.ts";
 
 const missing = existsSync("dist/lvsd-ebpf.cjs") ? ebpfMissing() : "dist/ is not built";
@@ -22,8 +23,8 @@ describe.skipIf(missing)("the eBPF plane forwards real packets", () => {
   beforeAll(async () => void (await net.up()));
   afterAll(() => net.down());
   const pins = (): string[] =>
-    existsSync(`${net.runDirectory}/bpf`)
-      ? readdirSync(`${net.runDirectory}/bpf`).filter((name) => /^\d/.test(name))
+    existsSync(`${machineRoot()}${net.runDirectory}/bpf`)
+      ? readdirSync(`${machineRoot()}${net.runDirectory}/bpf`).filter((name) => /^\d/.test(name))
       : [];
 
   test("by NAT, with the port changed, to both servers in turn, VIP there before the service", async () => {
@@ -165,7 +166,9 @@ describe.skipIf(missing)("the eBPF plane forwards real packets", () => {
     // Another file, the same programs.
     appendFileSync(join(other, "lvsd.bpf.o"), "\0");
     const image = (): string =>
-      readdirSync(`${net.runDirectory}/bpf/${pins()[0]}`).find((name) => name.startsWith("image-"))!;
+      readdirSync(`${machineRoot()}${net.runDirectory}/bpf/${pins()[0]}`).find((name) =>
+        name.startsWith("image-"),
+      )!;
     const before = image();
     const listed = await net.ipvsadm("-Sn");
     const talking = talk();
@@ -243,7 +246,7 @@ describe.skipIf(missing)("the state of a namespace", () => {
     ip("netns", "add", space);
     ipvsadm(space, "-A -t 10.0.0.1:80 -s rr");
     expect(ipvsadm(space, "-Ln")).toContain("10.0.0.1:80");
-    const before = readdirSync(`${run}/bpf`).filter((name) => /^\d/.test(name));
+    const before = readdirSync(`${machineRoot()}${run}/bpf`).filter((name) => /^\d/.test(name));
     expect(before).toHaveLength(1);
     ip("netns", "del", space);
     ip("netns", "add", space);
@@ -251,7 +254,7 @@ describe.skipIf(missing)("the state of a namespace", () => {
     // Namespaces are taken down in the background.
     await until(async () => {
       ipvsadm(space, "-A -t 10.0.0.2:80 -s rr");
-      const gone = !readdirSync(`${run}/bpf`).includes(before[0]!);
+      const gone = !readdirSync(`${machineRoot()}${run}/bpf`).includes(before[0]!);
       ipvsadm(space, "-C");
       return gone;
     });

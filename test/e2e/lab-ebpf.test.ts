@@ -5,6 +5,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LABS } from "../../src/interfaces/lab/labs/index.ts";
+import { machineRoot } from "../../src/sys/bpf/bpffs.ts";
 import { PREFIX, runLvsd } from "./lab-console.ts";
 import { SEEN, talliesOf } from "./lab-tallies.ts";
 import { noEbpf } from "./planes.ts";
@@ -15,7 +16,9 @@ if (cannot) console.log(`the labs on the eBPF plane are left out: ${cannot}`);
 
 /** Folders of what is pinned, a network namespace each. */
 const pinned = (): string[] =>
-  (existsSync("/run/lvsd/bpf") ? readdirSync("/run/lvsd/bpf") : []).filter((name) => /^\d+$/.test(name));
+  (existsSync(`${machineRoot()}/run/lvsd/bpf`) ? readdirSync(`${machineRoot()}/run/lvsd/bpf`) : []).filter(
+    (name) => /^\d+$/.test(name),
+  );
 
 describe.skipIf(!root || cannot !== "")("on the eBPF plane", () => {
   const before = process.env["LVSD_PLANE"];
