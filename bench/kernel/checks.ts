@@ -5,11 +5,12 @@
  *
  *     npm run bench:kernel
  */
-import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { configuration, measureDaemon, NETWORK, Servers, serve } from "../parts/check-load.ts";
+import { bootGuest } from "../parts/guest.ts";
 
 const SERVERS = 1000;
 const INTERVAL_S = 5;
@@ -41,29 +42,6 @@ async function measure(): Promise<void> {
   servers.child.kill("SIGKILL");
 }
 
-/** Here: boots the guest with this program in it. */
-function boot(): void {
-  const folder = mkdtempSync(join(tmpdir(), "lvsd-bench-"));
-  try {
-    const script = join(folder, "guest.sh");
-    const output = "/run/bench.out";
-    writeFileSync(
-      script,
-      `#!/bin/sh\n${process.execPath} ${program} guest >${output} 2>&1\nstatus=$?\ncat ${output}\nexit $status\n`,
-    );
-    chmodSync(script, 0o755);
-    const { stdout, stderr, status } = spawnSync(join(dist, "../scripts/vm/run"), [script], {
-      encoding: "utf8",
-      env: { ...process.env, TIMEOUT_S: "900" },
-    });
-    process.stdout.write(stdout);
-    process.stderr.write(stderr);
-    process.exitCode = status ?? 1;
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
 if (process.argv[2] === "guest") void measure();
 else if (process.argv[2] === "serve") serve();
-else boot();
+else bootGuest({ program, timeoutS: 900 });

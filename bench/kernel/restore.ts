@@ -5,10 +5,10 @@
  *
  *     npm run bench:kernel
  */
+
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
+import { bootGuest } from "../parts/guest.ts";
 
 const SERVICES = 1000;
 const SERVERS = 10;
@@ -79,28 +79,5 @@ function measure(): void {
   }
 }
 
-/** Here: boots the guest with this program in it. */
-function boot(): void {
-  const folder = mkdtempSync(join(tmpdir(), "lvsd-bench-"));
-  try {
-    const script = join(folder, "guest.sh");
-    const output = "/run/bench.out";
-    writeFileSync(
-      script,
-      `#!/bin/sh\n${process.execPath} ${program} guest >${output} 2>&1\nstatus=$?\ncat ${output}\nexit $status\n`,
-    );
-    chmodSync(script, 0o755);
-    const { stdout, stderr, status } = spawnSync(join(dist, "../scripts/vm/run"), [script], {
-      encoding: "utf8",
-      env: { ...process.env, TIMEOUT_S: "900" },
-    });
-    process.stdout.write(stdout);
-    process.stderr.write(stderr);
-    process.exitCode = status ?? 1;
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
 if (process.argv[2] === "guest") measure();
-else boot();
+else bootGuest({ program, timeoutS: 900 });

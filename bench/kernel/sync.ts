@@ -4,12 +4,12 @@
  *
  *     npm run bench:kernel
  */
-import { execFileSync, spawnSync } from "node:child_process";
+
+import { execFileSync } from "node:child_process";
 import { createSocket } from "node:dgram";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type SyncEntry, SyncWriter } from "../../src/wire/sync.ts";
+import { bootGuest } from "../parts/guest.ts";
 
 const CONNECTIONS = 20_000;
 const SYNC_ID = 7;
@@ -135,29 +135,6 @@ function safely(look: () => number): number {
   }
 }
 
-/** Here: boots the guest with this program in it. */
-function boot(): void {
-  const folder = mkdtempSync(join(tmpdir(), "lvsd-bench-"));
-  try {
-    const script = join(folder, "guest.sh");
-    const output = "/run/bench.out";
-    writeFileSync(
-      script,
-      `#!/bin/sh\n${process.execPath} ${program} guest >${output} 2>&1\nstatus=$?\ncat ${output}\nexit $status\n`,
-    );
-    chmodSync(script, 0o755);
-    const { stdout, stderr, status } = spawnSync(join(dist, "../scripts/vm/run"), [script], {
-      encoding: "utf8",
-      env: { ...process.env, TIMEOUT_S: "600" },
-    });
-    process.stdout.write(stdout);
-    process.stderr.write(stderr);
-    process.exitCode = status ?? 1;
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
-
 async function guest(): Promise<void> {
   await measure("kernel");
   await measure("engine");
@@ -165,4 +142,4 @@ async function guest(): Promise<void> {
 
 if (process.argv[2] === "guest") void guest();
 else if (process.argv[2] === "send") void send();
-else boot();
+else bootGuest({ program, timeoutS: 600 });
