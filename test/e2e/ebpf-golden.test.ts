@@ -3,6 +3,7 @@ import { ebpfMissing } from "../../src/planes/ebpf/probe.ts";
 import { removeBpffs } from "../../src/sys/bpf/bpffs.ts";
 import { goldenCases } from "./golden-cases.ts";
 
+const NO_SYNC = "it starts a sync daemon, which this plane refuses";
 const NO_SIP = "it makes a UDP service with the persistence engine sip, which reads payload";
 
 /** Every command loads programs of its own here; `npm run test:long` plays all cases, `npm test` every fourth. */
@@ -12,6 +13,15 @@ goldenCases({
   name: "ebpf",
   every,
   missing: existsSync("dist/lvsd-ebpf.cjs") ? ebpfMissing() : "dist/ is not built",
-  skip: { "persistence-engine": NO_SIP, "save-formats": NO_SIP, "option-matrix": NO_SIP },
+  skip: {
+    "persistence-engine": NO_SIP,
+    "save-formats": NO_SIP,
+    "option-matrix": NO_SIP,
+    "daemon-errors": NO_SYNC,
+    "daemon-options": NO_SYNC,
+    "daemon-start-stop": NO_SYNC,
+    "mixed-family": NO_SYNC,
+    "option-duplicates": NO_SYNC,
+  },
   cleanUp: (run) => removeBpffs(`${run}/bpf`),
 });

@@ -6,7 +6,7 @@
  */
 import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import type { ConnectionStatus } from "../../core/connection.ts";
-import type { DaemonSpec, DaemonState, DaemonStatus } from "../../core/daemon.ts";
+import type { DaemonState, DaemonStatus } from "../../core/daemon.ts";
 import type { DestinationId, DestinationSpec, DestinationStatus } from "../../core/destination.ts";
 import { TableError } from "../../core/errors.ts";
 import type { RealServer } from "../../core/server.ts";
@@ -54,7 +54,7 @@ import { Mirror } from "./mirror.ts";
 import { prepareNamespace, restoreNamespace } from "./namespace.ts";
 import type { Operation } from "./operation.ts";
 import { bootId, type EbpfPaths, ebpfPaths } from "./paths.ts";
-import { checkDestination, checkRoom, checkService, nameOf } from "./refusals.ts";
+import { checkDestination, checkRoom, checkService, nameOf, refuseDaemon } from "./refusals.ts";
 import { Rules } from "./rules.ts";
 
 // Loaded along with the plane, since commands have it as one file.
@@ -551,17 +551,14 @@ export class EbpfPlane implements DataPlane {
     return this.#change(() => [{ op: "timeouts", timeouts }]);
   }
 
-  daemons(): Promise<DaemonStatus[]> {
-    return this.#read(
-      () => [],
-      (rules) => rules.table.daemons.list(),
-    );
+  async daemons(): Promise<DaemonStatus[]> {
+    return [];
   }
-  startDaemon(spec: DaemonSpec): Promise<void> {
-    return this.#change(() => [{ op: "startDaemon", spec }]);
+  async startDaemon(): Promise<void> {
+    refuseDaemon();
   }
-  stopDaemon(state: DaemonState): Promise<void> {
-    return this.#change(() => [{ op: "stopDaemon", state }]);
+  async stopDaemon(state: DaemonState): Promise<void> {
+    throw new TableError("ESRCH", `no ${state} daemon runs`);
   }
 
   settings(): Promise<Settings> {

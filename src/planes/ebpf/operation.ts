@@ -2,7 +2,6 @@
  * The changes of a rule table, as the journal keeps them.
  * @module
  */
-import type { DaemonSpec, DaemonState } from "../../core/daemon.ts";
 import type { DestinationId, DestinationSpec } from "../../core/destination.ts";
 import type { ServiceId, ServiceSpec } from "../../core/service.ts";
 import type { Settings } from "../../core/settings.ts";
@@ -27,6 +26,4 @@ export type Operation =
   /** Its number may be used again. */
   | { readonly op: "free"; readonly id: number }
   | { readonly op: "timeouts"; readonly timeouts: Timeouts }
-  | { readonly op: "settings"; readonly change: Partial<Settings> }
-  | { readonly op: "startDaemon"; readonly spec: DaemonSpec }
-  | { readonly op: "stopDaemon"; readonly state: DaemonState };
+  | { readonly op: "settings"; readonly change: Partial<Settings> };

@@ -163,12 +163,6 @@ export class Rules {
       case "settings":
         this.#change(change.change);
         return;
-      case "startDaemon":
-        table.daemons.start(change.spec, table.mixedFamilies);
-        return;
-      case "stopDaemon":
-        table.daemons.stop(change.state);
-        return;
     }
   }
 
@@ -241,7 +235,6 @@ export class Rules {
     return (
       this.table.empty &&
       this.#destinations.size === 0 &&
-      !this.table.daemons.running &&
       (Object.keys(settings) as (keyof Settings)[]).every((n) => settings[n] === DEFAULT_SETTINGS[n]) &&
       (Object.keys(timeouts) as (keyof Timeouts)[]).every((n) => timeouts[n] === DEFAULT_TIMEOUTS[n])
     );
@@ -277,7 +270,6 @@ export class Rules {
       }
     }
     all.push(...this.#trashOperations());
-    for (const spec of this.table.daemons.list()) all.push({ op: "startDaemon", spec });
     return all;
   }
 
