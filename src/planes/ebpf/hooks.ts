@@ -38,6 +38,9 @@ export interface HookReport {
   readonly missing: readonly { readonly name: string; readonly reason: string }[];
 }
 
+/** Where nothing is installed. */
+export const NOTHING_HOOKED: HookReport = { hooked: [], xdp: [], covered: [], missing: [] };
+
 interface Place {
   readonly index: number;
   readonly direction: Direction | "xdp";

@@ -1,0 +1,225 @@
+/**
+ * What is in the namespace because of its rules: maps, programs, hooks, netfilter's marks, sysctls; and the maps as this process has
+ * them open. Rules come in as an argument. Call everything with the namespace's lock held; the global one is taken here.
+ * @module
+ */
+import { statSync } from "node:fs";
+import type { RealServer } from "../../core/server.ts";
+import { collectGarbage } from "./garbage.ts";
+import { TableWriter } from "./hash-tables.ts";
+import { type HookReport, hookInterfaces } from "./hooks.ts";
+import {
+  age,
+  beginMove,
+  changePrograms,
+  endMove,
+  install,
+  installed,
+  mend,
+  needsMending,
+  takeOver,
+  uninstall,
+} from "./installation.ts";
+import { lock } from "./lock.ts";
+import type { RulesHost } from "./machine.ts";
+import { Maps } from "./maps.ts";
+import { bringMarks, forgetMarks } from "./marks.ts";
+import { Migration } from "./migration.ts";
+import { Mirror } from "./mirror.ts";
+import { prepareNamespace, restoreNamespace } from "./namespace.ts";
+import type { EbpfPaths } from "./paths.ts";
+import type { Rules } from "./rules.ts";
+
+/** Interfaces are looked for again after this long, ms. */
+const HOOK_AGAIN_MS = 1000;
+/** With more destinations than this, routes are looked up only when one is added or changed. */
+const ROUTES_AGAIN = 2000;
+
+/** One namespace's maps, programs and hooks. */
+export class Presence {
+  readonly #paths: EbpfPaths;
+  readonly #host: RulesHost;
+  readonly #step: (step: string) => void;
+  #maps: Maps | undefined;
+  /** The folder that {@link #maps} are of: another command may have put others in their place. */
+  #folder: number | undefined;
+  #mirror: Mirror | undefined;
+  #hookedAt = Number.NEGATIVE_INFINITY;
+  /** What {@link bringMarks} was told last; "" = nothing yet. */
+  #marks = "";
+  #markedServices = 0;
+  /** Whether the replies of servers on this host are looked at. */
+  #local = false;
+
+  constructor(paths: EbpfPaths, host: RulesHost, onStep: (step: string) => void) {
+    this.#paths = paths;
+    this.#host = host;
+    this.#step = onStep;
+  }
+
+  /** Whether maps and programs are there. */
+  get installed(): boolean {
+    return installed(this.#paths);
+  }
+
+  // --- the maps, opened ---------------------------------------------------------------------------------------------------
+
+  /** The maps, if they were opened. */
+  get maps(): Maps | undefined {
+    return this.#maps;
+  }
+
+  /** Whether the maps that are open, or none, are those that are there. */
+  get current(): boolean {
+    return this.#folder === folderOf(this.#paths);
+  }
+
+  /** Opens the maps. */
+  open(): Maps {
+    if (!this.#maps) {
+      this.#maps = new Maps(`${this.#paths.pins}/maps`);
+      this.#folder = folderOf(this.#paths);
+    }
+    return this.#maps;
+  }
+
+  /** What writes these rules into the maps; until {@link close}, of the rules of the first call. */
+  mirror(rules: Rules): Mirror {
+    const maps = this.open();
+    this.#mirror ??= new Mirror(maps, rules, this.#routeTo, new TableWriter(maps));
+    return this.#mirror;
+  }
+
+  readonly #routeTo = (server: RealServer) => this.#host.routeTo(server);
+
+  /** Closes the maps; what is in the namespace stays. */
+  close(): void {
+    this.#maps?.close();
+    this.#maps = undefined;
+    this.#folder = undefined;
+    this.#mirror = undefined;
+  }
+
+  // --- maps and programs --------------------------------------------------------------------------------------------------
+
+  /** Puts right what a killed command left among the pins. */
+  async mend(): Promise<void> {
+    if (needsMending(this.#paths)) await this.#globally(() => mend(this.#paths));
+  }
+
+  /** Everything that these rules need, where nothing is. */
+  async install(rules: Rules): Promise<void> {
+    await this.#globally(() => {
+      if (installed(this.#paths)) return;
+      this.#step("install");
+      collectGarbage(this.#paths);
+      install(this.#paths);
+    });
+    this.#step("everything");
+    await this.everything(rules);
+  }
+
+  /** Brings maps and hooks in line with the rules, whatever they were before. */
+  async everything(rules: Rules): Promise<void> {
+    this.mirror(rules).everything();
+    await this.hook(rules);
+  }
+
+  /** A newer lvsd than the one that loaded the programs puts its own in their place. */
+  async renew(rules: Rules): Promise<void> {
+    await this.#globally(() => {
+      const found = age(this.#paths);
+      if (found === "same") return;
+      this.close();
+      if (found === "other") takeOver(this.#paths);
+      else this.#move(rules);
+    });
+  }
+
+  /** Carries everything over to maps of another shape. */
+  #move(rules: Rules): void {
+    this.#step("stage");
+    const { layouts, from, to } = beginMove(this.#paths);
+    const [old, next] = [new Maps(from), new Maps(to)];
+    try {
+      new Mirror(next, rules, this.#routeTo, new TableWriter(next)).everything();
+      const migration = new Migration(old, next, layouts, rules.ends);
+      this.#step("copy");
+      migration.copy();
+      this.#step("change programs");
+      changePrograms(this.#paths);
+      this.#step("catch up");
+      migration.catchUp();
+    } finally {
+      old.close();
+      next.close();
+    }
+    endMove(this.#paths, this.#step);
+    hookInterfaces(this.#paths, this.mirror(rules).hasLocal);
+  }
+
+  /** Takes everything away, with all connections. */
+  async remove(): Promise<void> {
+    this.close();
+    await this.#globally(() => {
+      this.#step("uninstall");
+      uninstall(this.#paths);
+      forgetMarks();
+      restoreNamespace(this.#paths);
+    });
+  }
+
+  // --- hooks --------------------------------------------------------------------------------------------------------------
+
+  /** Brings interfaces and routes that changed since to the programs' notice. */
+  async hook(rules: Rules): Promise<HookReport> {
+    return await this.#globally(() => {
+      this.#step("hook");
+      prepareNamespace(this.#paths);
+      const mirror = this.mirror(rules);
+      this.#bringMarks(rules);
+      if (rules.ends.destinations <= ROUTES_AGAIN) mirror.routes();
+      const report = hookInterfaces(this.#paths, mirror.hasLocal);
+      this.#hookedAt = performance.now();
+      this.#local = mirror.hasLocal;
+      return report;
+    });
+  }
+
+  /** {@link hook} after a change of the rules: when they need other hooks, and otherwise now and then. */
+  async hookAgain(rules: Rules): Promise<void> {
+    if (
+      rules.census.marked !== this.#markedServices ||
+      performance.now() - this.#hookedAt > HOOK_AGAIN_MS ||
+      this.mirror(rules).hasLocal !== this.#local
+    )
+      await this.hook(rules);
+  }
+
+  /** Netfilter's rules for firewall marks follow the services. */
+  #bringMarks(rules: Rules): void {
+    const marks: Record<4 | 6, number[]> = { 4: [], 6: [] };
+    if (rules.census.marked > 0) {
+      for (const service of rules.table.services()) {
+        if (service.fwmark !== 0) marks[service.family].push(service.fwmark);
+      }
+    }
+    const key = JSON.stringify(marks);
+    if (key === this.#marks) return;
+    bringMarks(marks);
+    this.#marks = key;
+    this.#markedServices = rules.census.marked;
+  }
+
+  async #globally<T>(work: () => T): Promise<T> {
+    const unlock = await lock(this.#paths.globalLock);
+    try {
+      return work();
+    } finally {
+      unlock();
+    }
+  }
+}
+
+/** Inode of the folder of pins; undefined when there is none. */
+const folderOf = ({ pins }: EbpfPaths): number | undefined => statSync(pins, { throwIfNoEntry: false })?.ino;

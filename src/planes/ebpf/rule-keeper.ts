@@ -1,0 +1,222 @@
+/**
+ * Reads and changes one namespace's rules: alone under its lock, from the journal, with what is in the namespace in line with them.
+ * A change goes through the table, which may refuse it, into the journal, into the maps, in this order.
+ * @module
+ */
+import { mkdirSync, rmSync } from "node:fs";
+import { TableError } from "../../core/errors.ts";
+import { SysError } from "../../sys/libc.ts";
+import { applyOperation } from "./apply.ts";
+import { CounterReader } from "./counters.ts";
+import { Journal } from "./journal.ts";
+import { lock } from "./lock.ts";
+import { RulesHost } from "./machine.ts";
+import type { Operation } from "./operation.ts";
+import { bootId, type EbpfPaths } from "./paths.ts";
+import { Presence } from "./presence.ts";
+import { Rules } from "./rules.ts";
+
+/** The trash is looked through again after this long, ms. */
+const UPKEEP_AGAIN_MS = 1000;
+
+/** One namespace's rules, for one process. */
+export class RuleKeeper {
+  readonly #paths: EbpfPaths;
+  readonly #journal: Journal;
+  readonly #host = new RulesHost();
+  readonly #step: (step: string) => void;
+  /** What is in the namespace; while {@link alone} works, in line with the rules. */
+  readonly presence: Presence;
+  #rules: Rules | undefined;
+  #keptUpAt = Number.NEGATIVE_INFINITY;
+
+  constructor(paths: EbpfPaths, onStep: (step: string) => void) {
+    this.#paths = paths;
+    this.#step = onStep;
+    this.#journal = new Journal(paths.rules, bootId(), paths.cookie);
+    this.presence = new Presence(paths, this.#host, onStep);
+  }
+
+  /** Works with the rules as they are now, alone. */
+  async alone<T>(work: (rules: Rules) => T | Promise<T>): Promise<T> {
+    const unlock = await this.#lock();
+    try {
+      return await work(await this.#refresh());
+    } catch (error) {
+      throw error instanceof SysError && error.code === "EPERM"
+        ? new TableError("EPERM", `${error.message}: BPF needs CAP_BPF and CAP_NET_ADMIN`)
+        : error;
+    } finally {
+      unlock();
+    }
+  }
+
+  /** What a reader gets; `otherwise` without touching anything when there are no rules. */
+  async read<T>(otherwise: () => T, work: (rules: Rules) => T | Promise<T>): Promise<T> {
+    if (!this.#journal.exists) return otherwise();
+    return this.alone(work);
+  }
+
+  /** Rules and settings as they are where nobody made any. */
+  none(): Rules {
+    return new Rules(this.#host);
+  }
+
+  async #lock(): Promise<() => void> {
+    mkdirSync(this.#paths.run, { recursive: true, mode: 0o755 });
+    return lock(this.#paths.lock);
+  }
+
+  /** The rules as the journal has them, and the maps in line with them. */
+  async #refresh(): Promise<Rules> {
+    const { presence } = this;
+    const current = this.#journal.current && presence.current;
+    if (this.#rules && current && (this.#rules.table.empty || presence.maps)) return this.#rules;
+    this.#forget();
+    const reading = this.#journal.read();
+    const rules = this.#replay(reading?.operations ?? []);
+    this.#rules = rules;
+    await presence.mend();
+    const there = presence.installed;
+    if (there && rules.table.empty && rules.table.trashed().length === 0 && reading?.applied !== true) {
+      // Clearing was cut short.
+      await presence.remove();
+    }
+    if (!rules.table.empty && !there) {
+      await presence.install(rules);
+    } else if (there) {
+      // First, since maps of another shape must not be written.
+      await presence.renew(rules);
+      if (reading?.applied !== true) await presence.everything(rules);
+    }
+    if (reading && !reading.applied) this.#journal.applied();
+    if (presence.installed) presence.open();
+    return rules;
+  }
+
+  /** Rules from what was accepted once. */
+  #replay(operations: readonly Operation[]): Rules {
+    const rules = new Rules(this.#host);
+    this.#host.replaying = true;
+    try {
+      for (const operation of operations) rules.apply(operation);
+    } finally {
+      this.#host.replaying = false;
+    }
+    return rules;
+  }
+
+  /** Everything in memory is as it was before anything was read. */
+  #forget(): void {
+    this.presence.close();
+    this.#rules = undefined;
+  }
+
+  /** Changes the rules: all of the operations or none. @throws TableError when one of them is refused */
+  async change(operations: (rules: Rules) => readonly Operation[]): Promise<void> {
+    await this.alone(async (rules) => {
+      const upkeep = this.#upkeep(rules);
+      const wanted = operations(rules);
+      let made = 0;
+      const all = [...upkeep, ...wanted];
+      const mirrored: (() => void)[] = [];
+      try {
+        for (const operation of all) {
+          mirrored.push(applyOperation(rules, operation, () => this.presence.mirror(rules)));
+          made++;
+        }
+      } catch (error) {
+        // Refused, and nothing was written: what came before it in this change is forgotten with the rules in memory.
+        if (made > 0) this.#forget();
+        throw error;
+      }
+      await this.#commit(rules, all, mirrored);
+    });
+  }
+
+  async #commit(rules: Rules, all: readonly Operation[], mirrored: readonly (() => void)[]): Promise<void> {
+    const { presence } = this;
+    if (!this.#journal.current) this.#journal.rewrite([], true);
+    const size = this.#journal.size;
+    this.#step("journal");
+    this.#journal.append(all);
+    try {
+      if (!rules.table.empty && !presence.installed) {
+        await presence.install(rules);
+      } else if (presence.installed) {
+        for (const [i, mirror] of mirrored.entries()) {
+          this.#step(`mirror ${all[i]!.op}`);
+          mirror();
+        }
+        await presence.hookAgain(rules);
+      }
+    } catch (error) {
+      // The maps could not take it: back to what they had.
+      this.#journal.undo(size);
+      this.#forget();
+      if (presence.installed) {
+        this.#rules = this.#replay(this.#journal.read()?.operations ?? []);
+        presence.mirror(this.#rules).everything();
+      }
+      throw error;
+    }
+    this.#step("applied");
+    if (this.#journal.overgrown(rules.size)) this.#journal.rewrite(rules.operations(), true);
+    else this.#journal.applied();
+  }
+
+  /** What time does to the trash. */
+  #upkeep(rules: Rules): Operation[] {
+    if (rules.table.trashed().length === 0) return [];
+    if (performance.now() - this.#keptUpAt < UPKEEP_AGAIN_MS || !this.presence.installed) return [];
+    this.#keptUpAt = performance.now();
+    const counters = new CounterReader(this.presence.open());
+    const referenced = (id: number): boolean => {
+      const { active, inactive, persistent } = counters.load(id);
+      return active + inactive + persistent > 0;
+    };
+    return rules.upkeep(referenced, Math.floor(Number(process.hrtime.bigint() / 1_000_000n)));
+  }
+
+  /** Removes all services, and with them every map, program and hook, with all connections. Settings stay. */
+  async flush(): Promise<void> {
+    await this.read(
+      () => undefined,
+      async (rules) => {
+        const rest = rules.operations().filter(({ op }) => !/Service$|Destination$|^idle$/.test(op));
+        this.#step("journal");
+        this.#journal.rewrite(rest, false);
+        await this.presence.remove();
+        this.#step("applied");
+        this.#forget();
+        if (this.#replay(rest).isDefault) this.#removeFiles();
+        else this.#journal.applied();
+      },
+    );
+  }
+
+  /** Removes everything, without reading it. */
+  async reset(): Promise<void> {
+    const unlock = await this.#lock();
+    try {
+      this.#forget();
+      this.#journal.remove();
+      await this.presence.remove();
+      this.#removeFiles();
+    } finally {
+      unlock();
+    }
+  }
+
+  /** Nothing of this namespace is left. Call with its lock held. */
+  #removeFiles(): void {
+    this.#journal.remove();
+    rmSync(this.#paths.lock, { force: true });
+  }
+
+  /** Releases what this process holds. */
+  close(): void {
+    this.#forget();
+    this.#host.close();
+  }
+}
