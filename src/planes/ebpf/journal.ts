@@ -76,7 +76,7 @@ export class Journal {
     this.#lines = lines.length;
     return {
       operations: lines.filter((l) => l !== APPLIED).map((l) => JSON.parse(l) as Operation),
-      applied: lines.length === 0 || lines.at(-1) === APPLIED,
+      applied: lines.at(-1) === APPLIED,
     };
   }
 

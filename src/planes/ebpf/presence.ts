@@ -165,6 +165,7 @@ export class Presence {
       this.#step("uninstall");
       uninstall(this.#paths);
       forgetMarks();
+      this.#marks = "";
       restoreNamespace(this.#paths);
     });
   }

@@ -77,22 +77,27 @@ export class RuleKeeper {
     const rules = this.#replay(reading?.operations ?? []);
     this.#rules = rules;
     await presence.mend();
-    const there = presence.installed;
-    if (there && rules.table.empty && rules.table.trashed().length === 0 && reading?.applied !== true) {
+    if (presence.installed && this.#cleared(rules) && reading?.applied !== true) {
       // Clearing was cut short.
       await presence.remove();
-    }
-    if (!rules.table.empty && !there) {
-      await presence.install(rules);
-    } else if (there) {
+      if (rules.isDefault) {
+        this.#journal.remove();
+        return rules;
+      }
+    } else if (presence.installed) {
       // First, since maps of another shape must not be written.
       await presence.renew(rules);
       if (reading?.applied !== true) await presence.everything(rules);
+    } else if (!rules.table.empty) {
+      await presence.install(rules);
     }
     if (reading && !reading.applied) this.#journal.applied();
     if (presence.installed) presence.open();
     return rules;
   }
+
+  /** Whether nothing needs maps any more: no services, and no destinations that connections could be on. */
+  readonly #cleared = ({ table }: Rules): boolean => table.empty && table.trashed().length === 0;
 
   /** Rules from what was accepted once. */
   #replay(operations: readonly Operation[]): Rules {
