@@ -6,8 +6,30 @@ import { ADDRESS_LEN } from "../../wire/address.ts";
 import type { SyncEntry, SyncSequence } from "../../wire/sync.ts";
 import { type ConnectionTable, FLAG, type SequenceRecord } from "../connections.ts";
 
+/** A connection table as a master reads it. */
+export type AnnouncedConnections = Pick<
+  ConnectionTable,
+  | "family"
+  | "protocol"
+  | "flags"
+  | "state"
+  | "clientPort"
+  | "virtualPort"
+  | "destinationPort"
+  | "clientWord"
+  | "virtualWord"
+  | "destinationWord"
+  | "fwmark"
+  | "timeoutMs"
+  | "rareData"
+  | "parent"
+  | "inPackets"
+  | "countIn"
+  | "scan"
+>;
+
 /** What a connection looks like to a backup. `flags` are the connection's, with bits for sequence data where there is some. */
-export function entryOf(connections: ConnectionTable, c: number): SyncEntry {
+export function entryOf(connections: AnnouncedConnections, c: number): SyncEntry {
   const family = connections.family(c);
   const rare = connections.rareData(c);
   const [inward, outward] = rare?.sequence ?? [undefined, undefined];

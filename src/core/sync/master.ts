@@ -4,12 +4,12 @@
  * @module
  */
 import { entryLength, SyncWriter } from "../../wire/sync.ts";
-import { type ConnectionTable, FLAG } from "../connections.ts";
-import type { Context } from "../context.ts";
+import { FLAG } from "../connections.ts";
 import { PROTO } from "../flow.ts";
+import type { Settings } from "../settings.ts";
 import { SCTP_STATE } from "../states/sctp.ts";
 import { TCP_STATE } from "../states/tcp.ts";
-import { entryOf } from "./entry.ts";
+import { type AnnouncedConnections, entryOf } from "./entry.ts";
 
 /** A message that is not full leaves after this, ms. */
 export const FLUSH_MS = 2000;
@@ -35,7 +35,7 @@ const SCTP_STATES = bits(
 );
 
 /** Whether a connection is one that a backup is told of at all, by its kind and state. */
-function announceable(connections: ConnectionTable, c: number): boolean {
+function announceable(connections: AnnouncedConnections, c: number): boolean {
   const flags = connections.flags(c);
   if (flags & FLAG.onePacket) return false;
   if (flags & FLAG.template) return true;
@@ -43,6 +43,14 @@ function announceable(connections: ConnectionTable, c: number): boolean {
   if (protocol === PROTO.tcp) return ((TCP_STATES >> connections.state(c)) & 1) === 1;
   if (protocol === PROTO.sctp) return ((SCTP_STATES >> connections.state(c)) & 1) === 1;
   return true;
+}
+
+/** The director as a master sees it. */
+export interface Announcing {
+  readonly connections: AnnouncedConnections;
+  readonly settings: Readonly<Settings>;
+  /** Monotonic ms. */
+  readonly now: number;
 }
 
 /** Settings of a running master, defaults filled in. */
@@ -73,7 +81,7 @@ interface Buffer {
 /** The sending side. */
 export class SyncMaster {
   readonly counts: MasterCounts = { entries: 0, messages: 0, bytes: 0 };
-  private readonly context: Context;
+  private readonly context: Announcing;
   private readonly options: MasterOptions;
   private readonly buffers: (Buffer | undefined)[] = [];
   // By connection: the expiry time announced last (ms), how often it was repeated, the state announced last.
@@ -85,7 +93,7 @@ export class SyncMaster {
   private threshold = 0;
   private period = 0;
 
-  constructor(context: Context, options: MasterOptions) {
+  constructor(context: Announcing, options: MasterOptions) {
     this.context = context;
     this.options = options;
   }

@@ -10,6 +10,7 @@ import { DEFAULT_SETTINGS } from "../../core/settings.ts";
 import { DEFAULT_TIMEOUTS } from "../../core/timeouts.ts";
 import { netnsCookie } from "../../sys/netns.ts";
 import type { DataPlane } from "../plane.ts";
+import { SyncDaemons } from "../sync/daemons.ts";
 import { Announcer } from "./announcer.ts";
 import { type Interest, PacketFilter } from "./filter.ts";
 import { interestOf, keepUsed, seesReplies } from "./interest.ts";
@@ -17,7 +18,7 @@ import { localPlane } from "./local.ts";
 import { Machine } from "./machine.ts";
 import type { EngineStatus } from "./protocol.ts";
 import { type Rules, RulesFile } from "./rules-file.ts";
-import { SyncDaemons } from "./sync.ts";
+import { siteOf } from "./sync-site.ts";
 import { Traffic } from "./traffic.ts";
 
 const TICK_MS = 100;
@@ -71,7 +72,7 @@ export class Engine {
       now: clock(),
       capacity: CAPACITY,
     });
-    this.#sync = new SyncDaemons(this.#director, this.#machine.routes, clock);
+    this.#sync = new SyncDaemons(siteOf(this.#director), this.#machine.routes, clock);
     this.plane = localPlane(this.#director, clock, () => this.#sync.apply());
     this.announcer = new Announcer(this.#machine.routes);
     this.#traffic = new Traffic(this.#director, (error) =>

@@ -1,16 +1,15 @@
 /**
- * The running backup daemon of an engine: a master's messages into the director; with a shared key also the whole table, asked of the
+ * The running backup daemon: a master's messages into the director; with a shared key also the whole table, asked of the
  * master as soon as it is heard.
  * @module
  */
 import type { DaemonStatus } from "../../core/daemon.ts";
-import type { Director } from "../../core/director.ts";
-import type { SyncBackup } from "../../core/sync/backup.ts";
 import { type MulticastGroup, MulticastReceiver } from "../../sys/multicast.ts";
 import { formatAddress } from "../../wire/address.ts";
-import { Meter } from "../sync/meter.ts";
-import { PeerClient, type PeerReport } from "../sync/peer-client.ts";
-import type { BackupStatus } from "../sync/status.ts";
+import { Meter } from "./meter.ts";
+import { PeerClient, type PeerReport } from "./peer-client.ts";
+import type { SyncReceiver, SyncSite } from "./site.ts";
+import type { BackupStatus } from "./status.ts";
 
 /** Messages read in one go, so that packets get their turn. */
 const BATCH = 64;
@@ -22,11 +21,11 @@ const SILENT_MS = 3000;
 
 /** See the module's description. */
 export class BackupDaemon {
-  readonly #director: Director;
+  readonly #site: SyncSite;
   readonly #status: DaemonStatus;
   readonly #key: Buffer | undefined;
   readonly #clock: () => number;
-  readonly #backup: SyncBackup;
+  readonly #backup: SyncReceiver;
   readonly #groups: readonly MulticastGroup[];
   readonly #receivers: readonly MulticastReceiver[];
   readonly #bytes = new Uint8Array(new ArrayBuffer(LONGEST_MESSAGE));
@@ -51,17 +50,17 @@ export class BackupDaemon {
 
   /** @throws SysError */
   constructor(
-    director: Director,
+    site: SyncSite,
     status: DaemonStatus,
     groups: readonly MulticastGroup[],
     key: Buffer | undefined,
     clock: () => number,
   ) {
-    this.#director = director;
+    this.#site = site;
     this.#status = status;
     this.#key = key;
     this.#clock = clock;
-    this.#backup = director.backup(status.syncId);
+    this.#backup = site.backup(status.syncId);
     this.#groups = groups;
     this.#receivers = groups.map((group) => new MulticastReceiver(group));
     for (const [i, receiver] of this.#receivers.entries())
@@ -73,7 +72,7 @@ export class BackupDaemon {
     const report = this.#report;
     return {
       ...this.#backup.counts,
-      connections: this.#director.connections.count,
+      connections: this.#site.connections,
       rates: this.#meter.rates,
       ...(this.#address && {
         peer: {

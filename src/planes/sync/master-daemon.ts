@@ -1,17 +1,17 @@
 /**
- * The running master daemon of an engine: the director's announcements to the group; with a shared key also a heartbeat, and the
- * whole table for a backup that asks.
+ * The running master daemon: a director's announcements to the group; with a shared key also a heartbeat, and the whole table for a
+ * backup that asks.
  * @module
  */
 import { networkInterfaces } from "node:os";
 import type { DaemonStatus } from "../../core/daemon.ts";
-import type { Director } from "../../core/director.ts";
 import type { SyncMaster } from "../../core/sync/master.ts";
 import { type MulticastGroup, MulticastSender } from "../../sys/multicast.ts";
 import { SyncWriter } from "../../wire/sync.ts";
-import { Meter } from "../sync/meter.ts";
-import { PeerServer } from "../sync/peer-server.ts";
-import type { MasterStatus } from "../sync/status.ts";
+import { Meter } from "./meter.ts";
+import { PeerServer } from "./peer-server.ts";
+import type { SyncSite } from "./site.ts";
+import type { MasterStatus } from "./status.ts";
 
 /** How often a master with a key says that it is there when it has nothing else to say, ms. */
 const HEARTBEAT_MS = 1000;
@@ -26,7 +26,7 @@ export function addressOfInterface(name: string, family: 4 | 6): string | undefi
 
 /** See the module's description. */
 export class MasterDaemon {
-  readonly #director: Director;
+  readonly #site: SyncSite;
   readonly #senders: readonly MulticastSender[];
   readonly #master: SyncMaster;
   readonly #server: PeerServer | undefined;
@@ -37,14 +37,14 @@ export class MasterDaemon {
 
   /** @throws SysError */
   constructor(
-    director: Director,
+    site: SyncSite,
     status: DaemonStatus,
     groups: readonly MulticastGroup[],
     key: Buffer | undefined,
   ) {
-    this.#director = director;
+    this.#site = site;
     this.#senders = groups.map((group) => new MulticastSender(group, status.ttl));
-    this.#master = director.startMaster({
+    this.#master = site.startMaster({
       syncId: status.syncId,
       maxLen: status.maxLen,
       send: (message, port) => this.#send(message, port),
@@ -57,7 +57,7 @@ export class MasterDaemon {
       report: () => ({
         messages: this.#master.counts.messages,
         entries: this.#master.counts.entries,
-        connections: director.connections.count,
+        connections: site.connections,
       }),
     });
     // Without the port the announcements go on; the backup says that the table could not be had.
@@ -84,7 +84,7 @@ export class MasterDaemon {
   close(): void {
     clearInterval(this.#heartbeat);
     this.#master.announceYoung();
-    this.#director.stopMaster();
+    this.#site.stopMaster();
     this.#server?.close();
     for (const sender of this.#senders) sender.close();
   }

@@ -1,23 +1,23 @@
 /**
- * The sync daemons of an engine, kept equal to the table's register of them.
+ * The sync daemons of a director, kept equal to the table's register of them.
  * @module
  */
 import type { DaemonState, DaemonStatus } from "../../core/daemon.ts";
-import type { Director } from "../../core/director.ts";
 import { TableError } from "../../core/errors.ts";
 import type { MulticastGroup } from "../../sys/multicast.ts";
 import type { Routes } from "../../sys/route.ts";
 import { parseAddress } from "../../wire/address.ts";
-import { readSyncKey } from "../sync/key.ts";
-import type { SyncStatus } from "../sync/status.ts";
-import { BackupDaemon } from "./sync-backup.ts";
-import { MasterDaemon } from "./sync-master.ts";
+import { BackupDaemon } from "./backup-daemon.ts";
+import { readSyncKey } from "./key.ts";
+import { MasterDaemon } from "./master-daemon.ts";
+import type { SyncSite } from "./site.ts";
+import type { SyncStatus } from "./status.ts";
 
 const SAMPLE_MS = 1000;
 
 /** The daemons that run. */
 export class SyncDaemons {
-  readonly #director: Director;
+  readonly #site: SyncSite;
   readonly #routes: Routes;
   readonly #clock: () => number;
   readonly #of = new Map<DaemonState, DaemonStatus>();
@@ -28,8 +28,8 @@ export class SyncDaemons {
   #sampling: NodeJS.Timeout | undefined;
 
   /** `clock` gives monotonic ms. */
-  constructor(director: Director, routes: Routes, clock: () => number) {
-    this.#director = director;
+  constructor(site: SyncSite, routes: Routes, clock: () => number) {
+    this.#site = site;
     this.#routes = routes;
     this.#clock = clock;
   }
@@ -39,7 +39,7 @@ export class SyncDaemons {
    * @throws TableError EIO
    */
   apply(): void {
-    const { daemons } = this.#director.table;
+    const { daemons } = this.#site;
     const wanted = new Map(daemons.list().map((d) => [d.state, d]));
     for (const [state, status] of this.#of) {
       if (wanted.get(state) !== status) this.#end(state);
@@ -92,7 +92,7 @@ export class SyncDaemons {
     const group = parseAddress(status.group)!;
     // As in the kernel, a later change of the number counts for daemons started later.
     const groups = Array.from(
-      { length: this.#director.settings.sync_ports },
+      { length: this.#site.settings.sync_ports },
       (_, i): MulticastGroup => ({
         family: group.family,
         group: group.bytes,
@@ -105,8 +105,8 @@ export class SyncDaemons {
     this.#keyFailure = found.kind === "unusable" ? found.why : undefined;
     const key = found.kind === "key" ? found.key : undefined;
     this.#key = key !== undefined;
-    if (status.state === "master") this.#master = new MasterDaemon(this.#director, status, groups, key);
-    else this.#backup = new BackupDaemon(this.#director, status, groups, key, this.#clock);
+    if (status.state === "master") this.#master = new MasterDaemon(this.#site, status, groups, key);
+    else this.#backup = new BackupDaemon(this.#site, status, groups, key, this.#clock);
   }
 
   #end(state: DaemonState): void {
