@@ -25,6 +25,7 @@ import { SCTP_STATE } from "./states/sctp.ts";
 import { DIRECTION, TCP_STATE } from "./states/tcp.ts";
 import { countIn, countOut } from "./stats.ts";
 import { SyncBackup } from "./sync/backup.ts";
+import { SyncBinding } from "./sync/binding.ts";
 import { type MasterOptions, SyncMaster } from "./sync/master.ts";
 import { Table, TRASH_SWEEP_MS } from "./table.ts";
 import { Tracker } from "./tracker.ts";
@@ -64,6 +65,7 @@ export class Director implements Context {
   private readonly forwarder: Forwarder;
   private readonly icmp: IcmpErrors;
   private readonly defence: Defence;
+  private readonly binding: SyncBinding;
   private master: SyncMaster | undefined;
   private estimateAt: number;
   private defendAt: number;
@@ -89,6 +91,8 @@ export class Director implements Context {
     this.forwarder = new Forwarder(this, path, this.answers, fullNat, ftp);
     this.icmp = new IcmpErrors(this, this.tracker, this.scheduling, this.forwarder, path, this.answers);
     this.defence = new Defence(this, this.tracker, this.scheduling.dropper);
+    this.binding = new SyncBinding(this, this.tracker);
+    this.table.onAdded = (server) => this.binding.added(server);
     this.table.onRemoved = () => this.forgetOrphans();
     this.estimateAt = options.now + ESTIMATE_MS;
     this.defendAt = options.now + SECOND_MS;
@@ -318,7 +322,7 @@ export class Director implements Context {
 
   /** A receiver of a master's messages; `syncId` 0 takes those of every id. */
   backup(syncId: number): SyncBackup {
-    return new SyncBackup(this, this.tracker, syncId);
+    return new SyncBackup(this, this.tracker, this.binding, syncId);
   }
 
   // --- time -----------------------------------------------------------------------------------------------------------

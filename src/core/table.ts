@@ -55,6 +55,8 @@ export class Table {
 
   private readonly host: Host;
   private readonly env: SchedulerEnv;
+  /** Told when a destination came into its service. */
+  onAdded: (server: RealServer) => void = () => {};
   /** Told when a destination left its service (its connections may have to go). */
   onRemoved: (server: RealServer) => void = () => {};
 
@@ -314,6 +316,7 @@ export class Table {
     else this.byAddress.set(server.fold, [server]);
     service.scheduler?.added?.(server);
     this.changes++;
+    this.onAdded(server);
   }
 
   /** @throws TableError ESRCH, EINVAL, ERANGE, ENOENT */

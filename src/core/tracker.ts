@@ -41,6 +41,8 @@ export class Tracker {
   private readonly context: Context;
   /** Told when a connection ends. */
   onEnd: (connection: number) => void = () => {};
+  /** Told when a connection without a destination ends. */
+  onUnboundEnd: (connection: number) => void = () => {};
   /** Told when a connection was due and stays, because it controls others. */
   onKept: (connection: number) => void = () => {};
 
@@ -106,7 +108,10 @@ export class Tracker {
   private unbind(c: number): void {
     const { connections, table } = this.context;
     const server = table.server(connections.server(c));
-    if (!server) return;
+    if (!server) {
+      this.onUnboundEnd(c);
+      return;
+    }
     const flags = connections.flags(c);
     connections.setServer(c, -1);
     if (flags & FLAG.template) {
@@ -170,18 +175,15 @@ export class Tracker {
     connections.setTimeoutMs(c, SCTP_TIMEOUT_MS[next]);
   }
 
-  /** Moves the connection between its destination's active and inactive count, if it is bound to one. */
+  /** Marks the connection, and moves it between the active and inactive count of its destination, if it is bound to one. */
   setActive(c: number, active: boolean): void {
     const { connections, table } = this.context;
     const flags = connections.flags(c);
+    if (active === !(flags & FLAG.inactive)) return;
     const server = table.server(connections.server(c));
-    if (!server || active === !(flags & FLAG.inactive)) return;
-    if (active) {
-      server.active++;
-      server.inactive--;
-    } else {
-      server.active--;
-      server.inactive++;
+    if (server) {
+      server.active += active ? 1 : -1;
+      server.inactive += active ? -1 : 1;
     }
     connections.setFlags(c, flags ^ FLAG.inactive);
   }

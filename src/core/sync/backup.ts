@@ -6,12 +6,11 @@ import { equalWords, readWords } from "../../wire/address.ts";
 import { parse, type SyncEntry } from "../../wire/sync.ts";
 import { FLAG } from "../connections.ts";
 import type { Context } from "../context.ts";
-import { METHOD_NUMBER } from "../destination.ts";
 import { PROTO } from "../flow.ts";
-import type { RealServer } from "../server.ts";
 import { SCTP_STATE_NAMES } from "../states/sctp.ts";
 import { TCP_STATE_NAMES } from "../states/tcp.ts";
 import type { Tracker } from "../tracker.ts";
+import type { SyncBinding } from "./binding.ts";
 
 /** Flags that a message may set. */
 const KEPT_FLAGS =
@@ -43,6 +42,7 @@ export class SyncBackup {
   readonly counts: BackupCounts = { messages: 0, refused: 0, created: 0, updated: 0, ignored: 0 };
   private readonly context: Context;
   private readonly tracker: Tracker;
+  private readonly binding: SyncBinding;
   private readonly syncId: number;
   private readonly key = {
     family: 4 as 4 | 6,
@@ -56,9 +56,10 @@ export class SyncBackup {
   private readonly known = new Int32Array(4);
 
   /** `syncId` 0 takes messages of every id. */
-  constructor(context: Context, tracker: Tracker, syncId: number) {
+  constructor(context: Context, tracker: Tracker, binding: SyncBinding, syncId: number) {
     this.context = context;
     this.tracker = tracker;
+    this.binding = binding;
     this.syncId = syncId & 0xff;
   }
 
@@ -148,8 +149,7 @@ export class SyncBackup {
       flags: (entry.flags & KEPT_FLAGS) | FLAG.sync,
       fwmark: entry.fwmark,
     });
-    const server = this.serverOf(entry);
-    if (server) this.tracker.bindSynced(c, server);
+    this.binding.bind(c);
     if (entry.engine && entry.flags & FLAG.template) {
       connections.rareData(c, true)!.engine = { name: entry.engine.name, data: text(entry.engine.data) };
     }
@@ -162,24 +162,7 @@ export class SyncBackup {
     const template = (entry.flags & FLAG.template) !== 0;
     if (!template) this.tracker.setActive(c, !(entry.flags & FLAG.inactive));
     connections.setFlags(c, (connections.flags(c) & ~UPDATED_FLAGS) | (entry.flags & UPDATED_FLAGS));
-    if (table.server(connections.server(c))) return;
-    const server = this.serverOf(entry);
-    if (server) this.tracker.bindSynced(c, server);
-  }
-
-  /** The destination here that the master's stands for. */
-  private serverOf(entry: SyncEntry): RealServer | undefined {
-    const { table } = this.context;
-    const { key } = this;
-    const service = table.lookup(entry.family, entry.protocol, key.target, entry.virtualPort, entry.fwmark);
-    if (!service) return undefined;
-    const nat = (entry.flags & FLAG.methodMask) === METHOD_NUMBER.nat;
-    const first = entry.fwmark !== 0 && !nat ? 0 : entry.destinationPort;
-    const at = (port: number): RealServer | undefined =>
-      service.destinations.find(
-        (d) => d.port === port && d.family === entry.family && equalWords(d.words, this.destination),
-      );
-    return at(first) ?? at(first ^ entry.destinationPort);
+    if (!table.server(connections.server(c))) this.binding.bind(c);
   }
 
   private timeoutMs(entry: SyncEntry, template: boolean): number {

@@ -3,7 +3,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { DirectorBed, service, VIP, VIP6 } from "../../testkit/director-bed.ts";
+import { DirectorBed, destination, service, VIP, VIP6 } from "../../testkit/director-bed.ts";
 import { parse, SyncWriter } from "../../wire/sync.ts";
 import { FLAG } from "../connections.ts";
 import type { Settings } from "../settings.ts";
@@ -252,17 +252,67 @@ describe("what a backup does", () => {
     }
   });
 
-  test("a connection to a server that is not in the table here is kept unbound, and bound once it is", () => {
+  const LATER = [
+    ["nat", "10.2.0.11 < tcp 10.1.0.2:1000 > 10.2.0.11:80 A"],
+    ["dr", `10.2.0.11 < tcp 10.1.0.2:1000 > ${VIP}:80 A`],
+    ["tun", `10.2.0.11 < ipip 10.2.0.1 > 10.2.0.11 [ tcp 10.1.0.2:1000 > ${VIP}:80 A ]`],
+  ] as const;
+  test.each(LATER)(
+    "a connection to a server that is not in the table yet is bound when it is added: %s forwards then",
+    (method, packet) => {
+      const persistent = (bed: DirectorBed): void => {
+        bed.add(WEB, { persistent: true, timeoutS: 360 }).to(WEB, "10.2.0.11", { method });
+      };
+      const pair = new Pair({}, persistent);
+      const { table: rules } = pair.backup.director;
+      rules.removeService(WEB);
+      pair.master.in(`tcp 10.1.0.2:1000 > ${VIP}:80 S`);
+      for (let i = 0; i < 3; i++) pair.master.in(`tcp 10.1.0.2:1000 > ${VIP}:80 A`);
+      pair.deliver();
+      expect(table(pair.backup)).toEqual([
+        expect.stringMatching(/^1000 \w+ \d+s nowhere$/),
+        expect.stringMatching(/^template 0 \w+ 360s nowhere$/),
+      ]);
+      pair.backup.add(WEB, { persistent: true, timeoutS: 360 });
+      pair.backup.to(WEB, "10.2.0.12", { method });
+      expect(table(pair.backup).join()).not.toContain("10.2.0.12");
+      pair.backup.to(WEB, "10.2.0.11", { method });
+      expect(table(pair.backup).every((row) => row.endsWith("10.2.0.11"))).toBe(true);
+      const added = rules.find(WEB).destinations.find((d) => d.spec.address === "10.2.0.11")!;
+      expect([added.active + added.inactive, added.persistent]).toEqual([1, 1]);
+      expect(pair.backup.in(`tcp 10.1.0.2:1000 > ${VIP}:80 A`)).toEqual([packet]);
+      pair.backup.wait(1000);
+      expect(table(pair.backup)).toEqual([]);
+      expect([added.active, added.inactive, added.persistent]).toEqual([0, 0, 0]);
+    },
+  );
+
+  test("what ended before its server was added stays ended, and its slot is another's", () => {
     const pair = new Pair();
     pair.backup.director.table.removeDestination(WEB, { family: 4, address: "10.2.0.11", port: 80 });
     pair.connect(1000);
     pair.deliver();
     expect(table(pair.backup)).toEqual(["1000 ESTABLISHED 900s nowhere"]);
+    pair.backup.wait(901);
+    pair.backup.to(WEB, "10.2.0.12");
+    pair.backup.in(`tcp 10.1.0.9:2000 > ${VIP}:80 S`);
     pair.backup.to(WEB, "10.2.0.11");
-    for (let i = 0; i < 50; i++) pair.master.in(`tcp 10.1.0.2:1000 > ${VIP}:80 A`);
+    expect(table(pair.backup)).toEqual(["2000 SYN_RECV 60s 10.2.0.12"]);
+    expect(pair.backup.director.table.find(WEB).destinations.map((d) => d.active + d.inactive)).toEqual([
+      0, 1,
+    ]);
+  });
+
+  test("a connection that went on without its server is counted by its state once there is one", () => {
+    const pair = new Pair();
+    const { table: rules } = pair.backup.director;
+    rules.removeDestination(WEB, { family: 4, address: "10.2.0.11", port: 80 });
+    pair.connect(1000);
     pair.deliver();
-    expect(table(pair.backup)).toEqual(["1000 ESTABLISHED 900s 10.2.0.11"]);
-    expect(counts(pair.backup)).toEqual([1, 0, 0]);
+    pair.backup.in(`tcp 10.1.0.2:1000 > ${VIP}:80 FA`);
+    expect(table(pair.backup)).toEqual(["1000 CLOSE_WAIT 60s nowhere"]);
+    pair.backup.to(WEB, "10.2.0.11");
+    expect(counts(pair.backup)).toEqual([0, 1, 0]);
   });
 
   test("the backup's forwarding method counts, not the master's", () => {
@@ -351,7 +401,9 @@ test("whatever a hostile sender writes, counts of the destinations stay those of
     server: fc.constantFrom(11, 12, 13),
     timeoutS: fc.constantFrom(0, 1, 900, 0xffffffff),
     wait: fc.constantFrom(0, 0.5, 2),
+    third: fc.constantFrom("stays", "comes or goes"),
   });
+  const third = destination("10.2.0.13");
   fc.assert(
     fc.property(fc.array(entry, { maxLength: 30 }), (entries) => {
       for (const e of entries) {
@@ -372,6 +424,12 @@ test("whatever a hostile sender writes, counts of the destinations stay those of
         });
         pair.receiver.receive(writer.take(), pair.backup.now);
         if (e.wait) pair.backup.wait(e.wait);
+        if (e.third === "stays") continue;
+        const there = pair.backup.director.table
+          .find(WEB)
+          .destinations.some((d) => d.spec.address === third.address);
+        if (there) pair.backup.director.table.removeDestination(WEB, third);
+        else pair.backup.director.table.addDestination(WEB, third);
       }
       const { connections, table: rules } = pair.backup.director;
       const found = new Map(rules.find(WEB).destinations.map((d) => [d.index, [0, 0, 0]]));
