@@ -42,6 +42,14 @@ export class DaemonRegister {
    * @throws TableError EINVAL, ENODEV, EEXIST
    */
   start(spec: DaemonSpec, mixedFamilies: boolean): void {
+    this.daemons.set(spec.state, this.check(spec, mixedFamilies));
+  }
+
+  /**
+   * The daemon that {@link start} would start.
+   * @throws TableError EINVAL, ENODEV, EEXIST
+   */
+  check(spec: DaemonSpec, mixedFamilies: boolean): DaemonStatus {
     if (mixedFamilies)
       throw new TableError(
         "EINVAL",
@@ -59,13 +67,7 @@ export class DaemonRegister {
     const natural = (spec.state === "backup" ? Math.min(Math.max(mtu, MIN_MTU), 65535) : MIN_MTU) - overhead;
     const smallest = spec.state === "backup" ? MIN_BACKUP_LEN : 1;
     const maxLen = spec.maxLen ? Math.min(Math.max(spec.maxLen, smallest), 65535 - overhead) : natural;
-    this.daemons.set(spec.state, {
-      ...spec,
-      group,
-      port: spec.port || DEFAULT_PORT,
-      ttl: spec.ttl || 1,
-      maxLen,
-    });
+    return { ...spec, group, port: spec.port || DEFAULT_PORT, ttl: spec.ttl || 1, maxLen };
   }
 
   /** @throws TableError ESRCH */

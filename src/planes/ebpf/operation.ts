@@ -2,6 +2,7 @@
  * The changes of a rule table, as the journal keeps them.
  * @module
  */
+import type { DaemonState, DaemonStatus } from "../../core/daemon.ts";
 import type { DestinationId, DestinationSpec } from "../../core/destination.ts";
 import type { ServiceId, ServiceSpec } from "../../core/service.ts";
 import type { Settings } from "../../core/settings.ts";
@@ -26,4 +27,7 @@ export type Operation =
   /** Its number may be used again. */
   | { readonly op: "free"; readonly id: number }
   | { readonly op: "timeouts"; readonly timeouts: Timeouts }
-  | { readonly op: "settings"; readonly change: Partial<Settings> };
+  | { readonly op: "settings"; readonly change: Partial<Settings> }
+  /** Every default filled in: the interface may be gone when this is read. */
+  | { readonly op: "startDaemon"; readonly daemon: DaemonStatus }
+  | { readonly op: "stopDaemon"; readonly state: DaemonState };

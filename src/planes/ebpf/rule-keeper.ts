@@ -71,7 +71,7 @@ export class RuleKeeper {
   async #refresh(): Promise<Rules> {
     const { presence } = this;
     const current = this.#journal.current && presence.current;
-    if (this.#rules && current && (this.#rules.table.empty || presence.maps)) return this.#rules;
+    if (this.#rules && current && (!this.#rules.inUse || presence.maps)) return this.#rules;
     this.#forget();
     const reading = this.#journal.read();
     const rules = this.#replay(reading?.operations ?? []);
@@ -88,7 +88,7 @@ export class RuleKeeper {
       // First, since maps of another shape must not be written.
       await presence.renew(rules);
       if (reading?.applied !== true) await presence.everything(rules);
-    } else if (!rules.table.empty) {
+    } else if (rules.inUse) {
       await presence.install(rules);
     }
     if (reading && !reading.applied) this.#journal.applied();
@@ -96,8 +96,8 @@ export class RuleKeeper {
     return rules;
   }
 
-  /** Whether nothing needs maps any more: no services, and no destinations that connections could be on. */
-  readonly #cleared = ({ table }: Rules): boolean => table.empty && table.trashed().length === 0;
+  /** Whether nothing needs maps any more: no services or daemons, and no destinations that connections could be on. */
+  readonly #cleared = ({ table, inUse }: Rules): boolean => !inUse && table.trashed().length === 0;
 
   /** Rules from what was accepted once. */
   #replay(operations: readonly Operation[]): Rules {
@@ -146,7 +146,7 @@ export class RuleKeeper {
     this.#step("journal");
     this.#journal.append(all);
     try {
-      if (!rules.table.empty && !presence.installed) {
+      if (rules.inUse && !presence.installed) {
         await presence.install(rules);
       } else if (presence.installed) {
         for (const [i, mirror] of mirrored.entries()) {
@@ -183,7 +183,7 @@ export class RuleKeeper {
     return rules.upkeep(referenced, Math.floor(Number(process.hrtime.bigint() / 1_000_000n)));
   }
 
-  /** Removes all services, and with them every map, program and hook, with all connections. Settings stay. */
+  /** Removes all services, and with them every map, program and hook, with all connections. Settings and sync daemons stay. */
   async flush(): Promise<void> {
     await this.read(
       () => undefined,
@@ -194,8 +194,13 @@ export class RuleKeeper {
         await this.presence.remove();
         this.#step("applied");
         this.#forget();
-        if (this.#replay(rest).isDefault) this.#removeFiles();
-        else this.#journal.applied();
+        const left = this.#replay(rest);
+        if (left.isDefault) {
+          this.#removeFiles();
+          return;
+        }
+        if (left.inUse) await this.presence.install(left);
+        this.#journal.applied();
       },
     );
   }

@@ -163,6 +163,12 @@ export class Rules {
       case "settings":
         this.#change(change.change);
         return;
+      case "startDaemon":
+        table.daemons.start(change.daemon, table.mixedFamilies);
+        return;
+      case "stopDaemon":
+        table.daemons.stop(change.state);
+        return;
     }
   }
 
@@ -229,11 +235,16 @@ export class Rules {
     Object.assign(this.settings, checked);
   }
 
+  /** Whether there is anything that maps and programs are needed for. */
+  get inUse(): boolean {
+    return !this.table.empty || this.table.daemons.running;
+  }
+
   /** Nothing was ever set here, or everything was taken back. */
   get isDefault(): boolean {
     const { settings, timeouts } = this;
     return (
-      this.table.empty &&
+      !this.inUse &&
       this.#destinations.size === 0 &&
       (Object.keys(settings) as (keyof Settings)[]).every((n) => settings[n] === DEFAULT_SETTINGS[n]) &&
       (Object.keys(timeouts) as (keyof Timeouts)[]).every((n) => timeouts[n] === DEFAULT_TIMEOUTS[n])
@@ -270,6 +281,7 @@ export class Rules {
       }
     }
     all.push(...this.#trashOperations());
+    for (const daemon of this.table.daemons.list()) all.push({ op: "startDaemon", daemon });
     return all;
   }
 
