@@ -6,26 +6,12 @@ import { equalWords, readWords } from "../../wire/address.ts";
 import { parse, type SyncEntry } from "../../wire/sync.ts";
 import { FLAG } from "../connections.ts";
 import type { Context } from "../context.ts";
-import { PROTO } from "../flow.ts";
-import { SCTP_STATE_NAMES } from "../states/sctp.ts";
-import { TCP_STATE_NAMES } from "../states/tcp.ts";
 import type { Tracker } from "../tracker.ts";
 import type { SyncBinding } from "./binding.ts";
+import { acceptable, KEPT_FLAGS, TEMPLATE_MS } from "./taking.ts";
 
-/** Flags that a message may set. */
-const KEPT_FLAGS =
-  FLAG.methodMask |
-  FLAG.noOutput |
-  FLAG.inactive |
-  FLAG.outSeq |
-  FLAG.inSeq |
-  FLAG.noClientPort |
-  FLAG.template;
 /** Flags of a known connection that a message changes. */
 const UPDATED_FLAGS = FLAG.inactive | FLAG.outSeq | FLAG.inSeq;
-/** Timeout of templates whose message tells none (version 0), ms. */
-const TEMPLATE_MS = 180_000;
-
 /** What came in, for status displays. */
 export interface BackupCounts {
   messages: number;
@@ -168,22 +154,6 @@ export class SyncBackup {
   private timeoutMs(entry: SyncEntry, template: boolean): number {
     if (entry.timeoutS) return entry.timeoutS * 1000;
     return template ? TEMPLATE_MS : this.tracker.stateTimeoutMs(entry.protocol, entry.state);
-  }
-}
-
-function acceptable(entry: SyncEntry): boolean {
-  const { flags, state } = entry;
-  if (flags & FLAG.onePacket) return false;
-  if (flags & FLAG.template) return !(flags & FLAG.noClientPort) && state <= 1;
-  switch (entry.protocol) {
-    case PROTO.tcp:
-      return state < TCP_STATE_NAMES.length;
-    case PROTO.sctp:
-      return state < SCTP_STATE_NAMES.length;
-    case PROTO.udp:
-      return state === 0;
-    default:
-      return false;
   }
 }
 

@@ -4,12 +4,11 @@
  * message about it and cannot tunnel until then.
  * @module
  */
-import { equalWords, fold } from "../../wire/address.ts";
-import { FLAG } from "../connections.ts";
+import { fold } from "../../wire/address.ts";
 import type { Context } from "../context.ts";
-import { METHOD_NUMBER } from "../destination.ts";
 import type { RealServer } from "../server.ts";
 import type { Tracker } from "../tracker.ts";
+import { serverOf } from "./taking.ts";
 
 /** Binds connections, and remembers those that could not be bound. */
 export class SyncBinding {
@@ -59,28 +58,18 @@ export class SyncBinding {
     return fold(connections.destinationFamily(c), this.destination);
   }
 
-  /** The destination here that the master's stands for. */
   private serverOf(c: number): RealServer | undefined {
     const { connections, table } = this.context;
-    const family = connections.family(c);
-    const fwmark = connections.fwmark(c);
-    const port = connections.destinationPort(c);
     connections.copyVirtual(c, this.virtual);
-    const service = table.lookup(
-      family,
-      connections.protocol(c),
-      this.virtual,
-      connections.virtualPort(c),
-      fwmark,
-    );
-    if (!service) return undefined;
     connections.copyDestination(c, this.destination);
-    const nat = (connections.flags(c) & FLAG.methodMask) === METHOD_NUMBER.nat;
-    const first = fwmark !== 0 && !nat ? 0 : port;
-    const at = (wanted: number): RealServer | undefined =>
-      service.destinations.find(
-        (d) => d.port === wanted && d.family === family && equalWords(d.words, this.destination),
-      );
-    return at(first) ?? at(first ^ port);
+    const belonging = {
+      family: connections.family(c),
+      protocol: connections.protocol(c),
+      flags: connections.flags(c),
+      fwmark: connections.fwmark(c),
+      virtualPort: connections.virtualPort(c),
+      destinationPort: connections.destinationPort(c),
+    };
+    return serverOf(table, belonging, this.virtual, this.destination);
   }
 }

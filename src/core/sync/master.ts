@@ -105,6 +105,20 @@ export class SyncMaster {
     this.consider(c, connections.inPackets(c));
   }
 
+  /** The same where somebody else counts a connection's packets: this was number `packets`. */
+  counted(c: number, packets: number): void {
+    this.consider(c, packets);
+  }
+
+  /** Packets of a connection may have gone unseen: it is announced if one of them would have had it announced. */
+  missed(c: number): void {
+    const { connections } = this.context;
+    this.readThreshold();
+    if (c >= this.announced.length) this.grow(c);
+    const never = this.announced[c] === 0 && connections.inPackets(c) >= this.threshold;
+    if (never || (this.announced[c] !== 0 && this.states[c] !== connections.state(c))) this.kept(c);
+  }
+
   /** A connection that controls others was due and stays. */
   kept(c: number): void {
     this.readThreshold();

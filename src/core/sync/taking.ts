@@ -1,0 +1,67 @@
+/**
+ * What a backup makes of an announced connection, whatever its table is: whether it may be taken, with which flags, on which server.
+ * @module
+ */
+import { equalWords } from "../../wire/address.ts";
+import type { SyncEntry } from "../../wire/sync.ts";
+import { FLAG } from "../connections.ts";
+import { METHOD_NUMBER } from "../destination.ts";
+import { PROTO } from "../flow.ts";
+import type { RealServer } from "../server.ts";
+import { SCTP_STATE_NAMES } from "../states/sctp.ts";
+import { TCP_STATE_NAMES } from "../states/tcp.ts";
+import type { Table } from "../table.ts";
+
+/** Flags that a message may set. */
+export const KEPT_FLAGS =
+  FLAG.methodMask |
+  FLAG.noOutput |
+  FLAG.inactive |
+  FLAG.outSeq |
+  FLAG.inSeq |
+  FLAG.noClientPort |
+  FLAG.template;
+
+/** Timeout of templates whose message tells none (version 0), ms. */
+export const TEMPLATE_MS = 180_000;
+
+/** Whether it can be one at all: protocol, state and flags. */
+export function acceptable(entry: SyncEntry): boolean {
+  const { flags, state } = entry;
+  if (flags & FLAG.onePacket) return false;
+  if (flags & FLAG.template) return !(flags & FLAG.noClientPort) && state <= 1;
+  switch (entry.protocol) {
+    case PROTO.tcp:
+      return state < TCP_STATE_NAMES.length;
+    case PROTO.sctp:
+      return state < SCTP_STATE_NAMES.length;
+    case PROTO.udp:
+      return state === 0;
+    default:
+      return false;
+  }
+}
+
+/** What of an entry, or of a connection that came of one, says where it belongs. */
+export type Belonging = Pick<
+  SyncEntry,
+  "family" | "protocol" | "flags" | "fwmark" | "virtualPort" | "destinationPort"
+>;
+
+/** The destination here that the master's stands for. `virtual` and `destination` are its addresses. */
+export function serverOf(
+  table: Table,
+  of: Belonging,
+  virtual: Int32Array,
+  destination: Int32Array,
+): RealServer | undefined {
+  const service = table.lookup(of.family, of.protocol, virtual, of.virtualPort, of.fwmark);
+  if (!service) return undefined;
+  const nat = (of.flags & FLAG.methodMask) === METHOD_NUMBER.nat;
+  const first = of.fwmark !== 0 && !nat ? 0 : of.destinationPort;
+  const at = (port: number): RealServer | undefined =>
+    service.destinations.find(
+      (d) => d.port === port && d.family === of.family && equalWords(d.words, destination),
+    );
+  return at(first) ?? at(first ^ of.destinationPort);
+}
