@@ -98,6 +98,19 @@ describe("lvs_sync_daemon", () => {
     expect(await bed.running()).toEqual([]);
   });
 
+  test("the backup is begun anew on demand, while it runs", async () => {
+    const bed = new Bed();
+    await bed.globals.change(global(SYNC));
+    bed.fake.news();
+    await bed.globals.renewBackup();
+    expect(bed.fake.news()).toEqual(["stop backup daemon", "start backup daemon on eth0"]);
+    await bed.globals.setSyncRole("master");
+    await bed.clock.pass(5000);
+    bed.fake.news();
+    await bed.globals.renewBackup();
+    expect(bed.fake.news()).toEqual([]);
+  });
+
   test("ended, it stays so, whatever the instance does", async () => {
     const bed = new Bed();
     await bed.globals.change(global(SYNC));

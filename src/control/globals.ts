@@ -67,6 +67,17 @@ export class Globals {
     await this.#sync();
   }
 
+  /** Starts the backup daemon anew, if it runs: what it heard before a fault says nothing about now. */
+  async renewBackup(): Promise<void> {
+    this.#turn = this.#turn.then(async () => {
+      const spec = this.#running.get("backup");
+      if (!spec || this.#ended) return;
+      await this.#stop("backup");
+      await this.#start("backup", spec);
+    });
+    await this.#turn;
+  }
+
   #sync(): Promise<void> {
     this.#turn = this.#turn.then(() => this.#arrange());
     return this.#turn;

@@ -371,6 +371,8 @@ export interface Supervisor {
   setAddresses(addresses: ReadonlySet<string>): void;
   /** The state of a VRRP instance decides which sync daemon runs (lvs_sync_daemon with an instance). */
   setSyncRole(role: "master" | "backup"): Promise<void>;
+  /** Starts the backup sync daemon anew: it asks the peer for its whole table again. */
+  renewSyncBackup(): Promise<void>;
   /** Ends the sync daemons, for good: to be called before the addresses go to whoever takes over. */
   endSync(): Promise<void>;
   /** Compares the table with what it should be, mends it. @returns changes made */

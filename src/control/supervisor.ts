@@ -281,6 +281,10 @@ class TheSupervisor implements Supervisor {
     return this.#exclusive(() => this.#globals.setSyncRole(role));
   }
 
+  renewSyncBackup(): Promise<void> {
+    return this.#exclusive(() => this.#globals.renewBackup());
+  }
+
   endSync(): Promise<void> {
     return this.#globals.endSync();
   }

@@ -93,6 +93,28 @@ describe.skipIf(!root)("2,000 connections outlive their director", () => {
     expect(await bed.established("d2")).toBe(count);
   });
 
+  test("its cable is cut, and is in again: it has the connections of that time before it takes the addresses back", async () => {
+    await until(
+      "the backup follows it",
+      () => bed.status("d2"),
+      ({ sync }) => sync?.backup?.peer?.tableMs !== undefined,
+    );
+    const from = first.output.length;
+    bed.ip("lan", "link set to-d1 down");
+    await bed.becomes("d2", "master");
+    count = await bed.open(50);
+    expect(await bed.say()).toBe(fine());
+    bed.ip("lan", "link set to-d1 up");
+    await bed.becomes("d1", "master");
+    await bed.becomes("d2", "backup");
+    const told = first.output.slice(from);
+    expect(told).toMatch(
+      /Entering FAULT STATE[\s\S]*Entering BACKUP STATE[\s\S]*the whole connection table of 10\.3\.0\.4 is here: \d{4} connections[\s\S]*Entering MASTER STATE/,
+    );
+    expect(await bed.say()).toBe(fine());
+    expect(await bed.established("d1")).toBe(count);
+  });
+
   test("it is stopped: also connections that have hardly begun go on", async () => {
     await until(
       "the backup has asked for the table: nothing comes that way any more",

@@ -180,6 +180,28 @@ describe("a reload", () => {
   });
 });
 
+test("one member that waits for a peer's connections holds the others of its group back", () => {
+  const b = new Bench();
+  const waits = { ...A, tableWaitMs: 60_000 };
+  b.configure(vrrpSpec([waits, B], { groups: [syncGroup("G", ["A", "B"])] }));
+  while (b.states.includes("backup")) b.wait();
+  b.conditions("B", ["interface v0 is down"]);
+  expect(b.states).toEqual(["fault", "fault"]);
+  b.conditions("B", []);
+  const others = (): void => {
+    for (let i = 0; i < 10; i++) {
+      b.now += 1000;
+      b.do(...due(b.c, b.now).map((instance) => ({ kind: "timeout", instance }) as const));
+      for (const member of ["A", "B"]) b.hear(member, 50);
+    }
+  };
+  others();
+  expect(b.states).toEqual(["backup", "backup"]);
+  b.do({ kind: "caughtUp", instance: "A" }, { kind: "caughtUp", instance: "B" });
+  others();
+  expect(b.states).toEqual(["master", "master"]);
+});
+
 test("a master that a reload puts into a group with a backup stays, unless the backup hears another master", () => {
   for (const other of [50, 200]) {
     const b = new Bench();

@@ -135,6 +135,14 @@ export class VrrpDriver {
     this.#schedule();
   }
 
+  /** The peer's connections are here: nothing has to wait for them any more. */
+  caughtUp(): void {
+    this.#dispatch(
+      [...this.#cluster.instances.keys()].map((instance) => ({ kind: "caughtUp", instance }) as const),
+    );
+    this.#schedule();
+  }
+
   /** Interfaces, addresses, routes or rules changed. `lostRoutes`: owners whose routes or rules somebody removed. */
   changed(lostRoutes: readonly string[] = []): void {
     const interfaces = this.#lookAtInterfaces();

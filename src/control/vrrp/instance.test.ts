@@ -215,6 +215,90 @@ describe("a backup", () => {
   });
 });
 
+describe("an instance whose peer has connections", () => {
+  const OVER = { ...V3, priority: 150, tableWaitMs: 10_000 };
+  /** It was master, its cable was cut, and is in again. */
+  const back = (over: Partial<VrrpInstanceSpec> = {}): Bench => {
+    const b = new Bench({ ...OVER, ...over }).master();
+    const { priority } = b.i.spec;
+    const faulty = { faults: ["interface v0 is down"], waiting: [], priority };
+    expect(b.do({ kind: "conditions", conditions: faulty })).toEqual(["advert 0", "release", "-> fault"]);
+    b.now += 60_000;
+    expect(b.do({ kind: "conditions", conditions: { ...faulty, faults: [] } })).toEqual(["-> backup"]);
+    return b;
+  };
+  /** The other one is master for so long, with an advert each half second. */
+  const hearFor = (b: Bench, ms: number, priority = 100): string[] => {
+    const told: string[] = [];
+    for (const end = b.now + ms; b.now < end; b.now += 500) {
+      if (b.i.dueAt <= b.now) told.push(...b.do({ kind: "timeout" }));
+      told.push(...b.hear(priority));
+    }
+    return told;
+  };
+
+  test("leaves the addresses to a lesser master until the connections are here", () => {
+    const b = back();
+    expect(hearFor(b, 5000)).toEqual([]);
+    expect(b.do({ kind: "caughtUp" })).toEqual([]);
+    expect(hearFor(b, 2500).slice(0, 4)).toEqual(["advert 150", "take", "announce x5", "-> master"]);
+  });
+
+  test("waits no longer than the limit", () => {
+    const b = back();
+    expect(hearFor(b, 10_000)).toEqual([]);
+    expect(hearFor(b, 2500)).toContain("-> master");
+  });
+
+  test("takes over at once when the other one dies or resigns meanwhile", () => {
+    const dying = back();
+    hearFor(dying, 2000);
+    expect(dying.dueIn).toBeLessThan(2000);
+    expect(dying.wait()).toContain("-> master");
+    const resigning = back();
+    hearFor(resigning, 2000);
+    resigning.hear(0);
+    expect(resigning.dueIn).toBeLessThan(250);
+  });
+
+  test("listens for three seconds after a fault, unless it is told that nobody is there", () => {
+    const b = back();
+    expect(b.dueIn).toBe(3000);
+    b.do({ kind: "caughtUp" });
+    expect(Math.round(b.dueIn)).toBe(1707);
+    expect(Math.round(back({ tableWaitMs: 2000 }).dueIn)).toBe(2000);
+    const former = new Bench(OVER).master();
+    former.hear(200);
+    expect(Math.round(former.dueIn)).toBe(1707);
+  });
+
+  test("waits also after a better master, and as the owner, but not at its start", () => {
+    const b = new Bench(OVER).master();
+    expect(b.hear(200)).toContain("-> backup");
+    expect(hearFor(b, 5000)).toEqual([]);
+    const owner = back({ priority: 255 });
+    expect(hearFor(owner, 5000)).toEqual([]);
+    owner.do({ kind: "caughtUp" });
+    expect(hearFor(owner, 2500)).toContain("-> master");
+    const fresh = new Bench(OVER);
+    fresh.start();
+    expect(hearFor(fresh, 2500)).toContain("-> master");
+  });
+
+  test("waits no more when a reload says so, and with its preemption delay at the same time", () => {
+    const b = back();
+    hearFor(b, 2000);
+    const { tableWaitMs: _, ...rest } = b.i.spec;
+    b.i = respecify(b.i, rest, false, b.now);
+    expect(hearFor(b, 2500)).toContain("-> master");
+    const patient = back({ preemptDelayMs: 8000 });
+    hearFor(patient, 4000);
+    patient.do({ kind: "caughtUp" });
+    expect(hearFor(patient, 3500)).toEqual([]);
+    expect(hearFor(patient, 3500)).toContain("-> master");
+  });
+});
+
 describe("a master", () => {
   test("hears a better one: says once more that it was there, gives the addresses back, waits", () => {
     const b = new Bench().master();

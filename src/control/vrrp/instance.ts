@@ -27,6 +27,8 @@ export interface Instance {
   readonly wantsMaster: boolean;
   /** End of the preemption delay, past or to come; Infinity when none was begun. */
   readonly preemptAt: number;
+  /** Until then it replaces no lesser master, unless {@link Event} caughtUp comes. */
+  readonly heldUntil: number;
   /** Second round of announcements, after becoming master and after hearing a lesser master. */
   readonly announceAt: number;
   readonly lowerAnnounceAt: number;
@@ -59,6 +61,8 @@ export type Event =
   | { readonly kind: "conditions"; readonly conditions: Conditions }
   /** An address, route or rule of a master was taken away by somebody. */
   | { readonly kind: "lost"; readonly what: string }
+  /** The peer's connections are here, or nobody has any to give. */
+  | { readonly kind: "caughtUp" }
   /** The group has decided. */
   | { readonly kind: "become"; readonly to: "master" | "backup" | "fault"; readonly reason: string }
   /** Another member heard a lesser master. */
@@ -87,6 +91,8 @@ const RESIGN = 0;
 const QUIET_PART = 0.1;
 /** An advert later than this part of its interval is told. */
 const LATE_PART = 0.1;
+/** Who waits for the peer's connections after a fault listens for so long before it takes it that there is no peer, ms: links may be slow to pass packets. */
+const LISTEN_MS = 3000;
 
 /** An instance that has not started. */
 export function createInstance(spec: VrrpInstanceSpec, grouped: boolean): Instance {
@@ -106,6 +112,7 @@ export function createInstance(spec: VrrpInstanceSpec, grouped: boolean): Instan
 
 const NOTHING_DUE = {
   preemptAt: Number.POSITIVE_INFINITY,
+  heldUntil: Number.NEGATIVE_INFINITY,
   announceAt: Number.POSITIVE_INFINITY,
   lowerAnnounceAt: Number.POSITIVE_INFINITY,
   refreshAt: Number.POSITIVE_INFINITY,
@@ -188,6 +195,8 @@ export function step(before: Instance, event: Event, now: number): [Instance, Ac
       return [newConditions(i, event.conditions, s), s.actions];
     case "lost":
       return [lost(i, event.what, s), s.actions];
+    case "caughtUp":
+      return [caughtUp(i, s), s.actions];
     case "become":
       return [become(i, event.to, event.reason, s), s.actions];
     case "announceLower":
@@ -225,7 +234,8 @@ function settle(i: Instance, s: Step): Instance {
   if (i.state === "fault" && i.grouped) return i; // the group decides
   if (i.state !== "init" && i.state !== "fault") return i;
   const reason = i.state === "init" ? "started" : "all failures are gone";
-  if (i.priority !== OWNER) return toBackup(i, reason, s.now + downOf(i), s);
+  const waits = i.state === "fault" && i.spec.tableWaitMs !== undefined;
+  if (i.priority !== OWNER || waits) return toBackup(i, reason, s.now + downOf(i), s);
   if (!i.grouped) return toMaster(i, `${reason}, owner of the addresses`, s);
   return toBackup(i, reason, s.now, s);
 }
@@ -245,6 +255,7 @@ export function respecify(before: Instance, spec: VrrpInstanceSpec, grouped: boo
     spec,
     grouped,
     intervalMs: spec.version === 2 || master ? spec.advertIntMs : before.intervalMs,
+    heldUntil: spec.tableWaitMs === undefined ? Number.NEGATIVE_INFINITY : before.heldUntil,
   };
   const { refreshMs, extra } = spec.announce;
   const former = before.spec.announce;
@@ -350,7 +361,7 @@ function heardAsBackup(before: Instance, advert: Advert, s: Step): Instance {
       s.tell(`start preempt delay (${(spec.preemptDelayMs / 1000).toFixed(6)})`);
       i = { ...i, preemptAt: s.now + spec.preemptDelayMs };
     }
-    if (spec.preemptDelayMs === 0 || i.preemptAt <= s.now) {
+    if ((spec.preemptDelayMs === 0 || i.preemptAt <= s.now) && i.heldUntil <= s.now) {
       if (quiet) return i;
       s.tell(`received lower priority (${priority}) advert from ${from} - discarding`);
       return { ...i, answeredAt: s.now }; // the timer goes on: when it ends we are master
@@ -455,6 +466,11 @@ function lost(i: Instance, what: string, s: Step): Instance {
   return toBackup(i, `${what} was removed`, s.now + skewOf(i), s);
 }
 
+function caughtUp(i: Instance, s: Step): Instance {
+  const free = { ...i, heldUntil: Number.NEGATIVE_INFINITY };
+  return i.state === "backup" ? { ...free, dueAt: Math.min(i.dueAt, s.now + downOf(i)) } : free;
+}
+
 function resign(s: Step): void {
   s.advert(RESIGN);
   s.tell("sent 0 priority");
@@ -500,7 +516,11 @@ function toMaster(i: Instance, reason: string, s: Step): Instance {
 function toBackup(i: Instance, reason: string, dueAt: number, s: Step): Instance {
   if (i.state === "master") s.act("release");
   s.state(i, "backup", `Entering BACKUP STATE${i.state === "init" ? " (init)" : ""}`, reason);
-  return { ...i, ...NOTHING_DUE, state: "backup", reason, wantsMaster: false, dueAt };
+  const next = { ...i, ...NOTHING_DUE, state: "backup", reason, wantsMaster: false, dueAt } as const;
+  const { tableWaitMs = 0 } = i.spec;
+  if (tableWaitMs === 0 || i.state === "init") return next;
+  const listenMs = i.state === "fault" ? Math.min(LISTEN_MS, tableWaitMs) : 0;
+  return { ...next, heldUntil: s.now + tableWaitMs, dueAt: Math.max(dueAt, s.now + listenMs) };
 }
 
 function toFault(i: Instance, reason: string, s: Step): Instance {

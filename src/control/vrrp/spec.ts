@@ -120,6 +120,11 @@ export interface VrrpInstanceSpec {
   readonly dontTrackPrimary: boolean;
   readonly preempt: boolean;
   readonly preemptDelayMs: number;
+  /**
+   * After it was master or in fault it replaces no lesser master before it is told that the peer's connections are here (connection
+   * synchronisation), for so long at most. Absent: at once.
+   */
+  readonly tableWaitMs?: number;
   /** False: packets to the addresses are dropped unless this host owns them. */
   readonly accept: boolean;
   readonly strict: boolean;

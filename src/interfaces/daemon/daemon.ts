@@ -94,6 +94,10 @@ export class Daemon {
   #wanted: Wanted | undefined;
   /** VRRP instances that are master now. */
   readonly #masters = new Set<string>();
+  /** The sync daemons have heard of their newest role. */
+  #roleTold: Promise<void> = Promise.resolve();
+  /** Counts the times that a peer's connections were waited for: the newest one counts. */
+  #catchUps = 0;
   #state: DaemonStatus["state"] = "starting";
   #load: LoadReport = { at: 0, ok: false, errors: 0, warnings: 0, text: "not read yet" };
   #reloads = 0;
@@ -191,7 +195,25 @@ export class Daemon {
     if (event.kind !== "state") return;
     if (event.to === "master") this.#masters.add(event.instance);
     else this.#masters.delete(event.instance);
-    if (this.#wanted?.global.sync?.instance === event.instance) this.#tellSyncRole(this.#wanted);
+    const { instance } = this.#wanted?.global.sync ?? {};
+    if (this.#wanted && instance === event.instance) this.#tellSyncRole(this.#wanted);
+    if (event.to === "backup" && (event.from === "fault" || event.from === "master")) void this.#catchUp();
+    else this.#catchUps++;
+  }
+
+  /** Somebody else was, or became, master: VRRP takes nothing back from it before its connections are here. */
+  async #catchUp(): Promise<void> {
+    const { sync } = this.#wanted?.global ?? {};
+    const mine = ++this.#catchUps;
+    const over = (): boolean => this.#leaving || mine !== this.#catchUps;
+    await this.#roleTold;
+    if (over()) return;
+    // Whoever is master for the others' connections has them already.
+    if (sync && !(sync.instance !== undefined && this.#masters.has(sync.instance))) {
+      await this.#balancing.supervisor?.renewSyncBackup().catch(() => undefined);
+      await this.#waitForPeer(over, "VRRP goes on");
+    }
+    if (!over()) this.#vrrp.caughtUp();
   }
 
   /** The connection sync daemon follows a VRRP instance. */
@@ -199,7 +221,8 @@ export class Daemon {
     const instance = global.sync?.instance;
     if (instance === undefined) return;
     const role = this.#masters.has(instance) ? "master" : "backup";
-    this.#balancing.supervisor?.setSyncRole(role).catch((error: Error) => {
+    const told = this.#balancing.supervisor?.setSyncRole(role) ?? Promise.resolve();
+    this.#roleTold = told.catch((error: Error) => {
       this.#say("lvs", "warning", "refused", `the connection sync daemon: ${error.message}`);
     });
   }
@@ -251,7 +274,7 @@ export class Daemon {
     const { refused } = await this.#applyBalancing(wanted);
     for (const text of refused) this.#say("lvs", "warning", "refused", text);
     if (waits) {
-      await this.#waitForPeer(wanted);
+      if (asksForVrrp(wanted.vrrp)) await this.#waitForPeer(() => this.#leaving, "VRRP starts");
       if (this.#leaving) return;
       await startVrrp();
     }
@@ -263,23 +286,37 @@ export class Daemon {
     this.#say("daemon", "info", "started", "Startup complete");
   }
 
-  /** Who follows an instance takes its addresses with the peer's connections. */
-  async #waitForPeer({ vrrp }: Wanted): Promise<void> {
-    const { halves, syncWaitMs: limitMs = SYNC_WAIT_MS } = this.#o;
-    if (halves?.vrrp === false || halves?.balancing === false || !asksForVrrp(vrrp) || limitMs === 0) return;
+  /** How long VRRP waits for a peer's connections, ms. */
+  get #tableWaitMs(): number {
+    const { halves, syncWaitMs = SYNC_WAIT_MS } = this.#o;
+    return halves?.vrrp === false || halves?.balancing === false ? 0 : syncWaitMs;
+  }
+
+  /** Addresses are taken with the peer's connections. `next`: what happens without them, for the log. */
+  async #waitForPeer(over: () => boolean, next: string): Promise<void> {
+    const limitMs = this.#tableWaitMs;
+    if (limitMs === 0) return;
     await waitForPeerTable({
       look: () => this.#balancing.sync(),
       limitMs,
-      over: () => this.#leaving,
+      over,
       say: (level, text) => this.#say("lvs", level, "sync", text),
+      next,
     });
+  }
+
+  /** The instances, told how long they wait for a peer's connections. */
+  #vrrpOf({ vrrp, global }: Wanted): VrrpSpec {
+    const tableWaitMs = this.#tableWaitMs;
+    if (!global.sync || tableWaitMs === 0) return vrrp;
+    return { ...vrrp, instances: vrrp.instances.map((i) => ({ ...i, tableWaitMs })) };
   }
 
   async #configureVrrp(wanted: Wanted): Promise<readonly string[]> {
     if (this.#o.halves?.vrrp === false) return [];
     if (!asksForVrrp(wanted.vrrp) && this.#vrrp.pid === undefined) return [];
     this.#effects.expect(wanted.vrrp);
-    const problems = await this.#vrrp.configure(wanted.vrrp, wanted.global.vrrpProcess);
+    const problems = await this.#vrrp.configure(this.#vrrpOf(wanted), wanted.global.vrrpProcess);
     if (problems.length > 0) this.#effects.expect(undefined);
     else this.#trackers.configure(wanted.vrrp);
     return problems;

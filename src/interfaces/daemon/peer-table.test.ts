@@ -25,6 +25,7 @@ async function told(limitMs: number, ...looks: (SyncStatus | undefined | Error)[
     },
     limitMs,
     over: () => false,
+    next: "VRRP starts",
     say: (level, text) => said.push(`${level} ${text.replace(/[\d.]+ s\b/, "N s")}`),
   });
   return said;

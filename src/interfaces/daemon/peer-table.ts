@@ -1,6 +1,6 @@
 /**
- * A director that starts takes addresses only when it has its peer's connections: waits for the table that the backup sync daemon asks
- * for, with a limit.
+ * A director that starts, or had a fault, takes addresses only when it has its peer's connections: waits for the table that the backup
+ * sync daemon asks for, with a limit.
  * @module
  */
 import { setTimeout as sleep } from "node:timers/promises";
@@ -19,10 +19,12 @@ export interface WaitOptions {
   /** Waiting has become pointless. */
   readonly over: () => boolean;
   readonly say: (level: "info" | "warning", text: string) => void;
+  /** What happens without the table, for people: "VRRP starts". */
+  readonly next: string;
 }
 
 /** Waits. Every way that it ends is told, but for "there is nothing to wait for". Never rejects. */
-export async function waitForPeerTable({ look, limitMs, over, say }: WaitOptions): Promise<void> {
+export async function waitForPeerTable({ look, limitMs, over, say, next }: WaitOptions): Promise<void> {
   const from = performance.now();
   const passed = (): number => performance.now() - from;
   const seconds = (): string => `${(passed() / 1000).toFixed(1)} s`;
@@ -31,7 +33,7 @@ export async function waitForPeerTable({ look, limitMs, over, say }: WaitOptions
     try {
       status = await look();
     } catch (error) {
-      say("warning", `VRRP starts without a peer's connections: ${(error as Error).message}`);
+      say("warning", `${next} without a peer's connections: ${(error as Error).message}`);
       return;
     }
     if (status?.keyFailure) say("warning", `the key of connection sync is not used: ${status.keyFailure}`);
@@ -47,15 +49,12 @@ export async function waitForPeerTable({ look, limitMs, over, say }: WaitOptions
     if (!told) say("info", "VRRP waits for the connection table of a peer");
     told = true;
     if (!peer && passed() >= Math.min(SILENT_MS, limitMs)) {
-      say("info", `no peer announces connections (${seconds()}); VRRP starts`);
+      say("info", `no peer announces connections (${seconds()}); ${next}`);
       return;
     }
     if (passed() < limitMs) continue;
     const why = peer?.failure ? `: ${peer.failure}` : "";
-    say(
-      "warning",
-      `the connection table of ${peer?.address} is not here after ${seconds()}${why}; VRRP starts`,
-    );
+    say("warning", `the connection table of ${peer?.address} is not here after ${seconds()}${why}; ${next}`);
     return;
   }
 }

@@ -90,6 +90,9 @@ function handle(message: ToVrrp): void {
     case "track":
       driver.track(message);
       return;
+    case "caughtUp":
+      driver.caughtUp();
+      return;
     case "status":
       send({ kind: "status", id: message.id, status: driver.status() });
       return;

@@ -201,6 +201,11 @@ export class VrrpProcess {
     this.#send(result);
   }
 
+  /** Nothing has to wait for a peer's connections any more. */
+  caughtUp(): void {
+    this.#send({ kind: "caughtUp" });
+  }
+
   #ask(make: (id: number) => ToVrrp): Promise<FromVrrp> {
     if (!this.#child) return Promise.reject(new Error("the VRRP process does not run"));
     const id = this.#nextId++;
