@@ -64,6 +64,7 @@
 #define SETTING_RUN_ESTIMATION 2048
 #define TEST_CLOCK 1
 #define TEST_OUTPUT 2
+#define TEST_RANDOM 4
 #define VERDICT_NONE 0
 #define VERDICT_ACCEPT 1
 #define VERDICT_LOCAL 2
@@ -430,7 +431,7 @@ struct state {
 	__u32 dropper; /* drop_packet: packets until the next drop */
 	__u32 dropper_rate; /* drop_packet: the rate that dropper belongs to */
 	__u32 answer_credit; /* ICMP errors that may be sent now */
-	__u32 spare; /* 0 */
+	__u32 chance; /* with TEST_RANDOM: what the next random number is made from */
 	__u64 answer_at_ms; /* when answer_credit was right */
 	__u64 sweeps; /* rounds of the sweeper */
 	__u64 swept; /* connections it ended */
@@ -444,7 +445,7 @@ _Static_assert(__builtin_offsetof(struct state, hand) == 4, "state.hand");
 _Static_assert(__builtin_offsetof(struct state, dropper) == 8, "state.dropper");
 _Static_assert(__builtin_offsetof(struct state, dropper_rate) == 12, "state.dropper_rate");
 _Static_assert(__builtin_offsetof(struct state, answer_credit) == 16, "state.answer_credit");
-_Static_assert(__builtin_offsetof(struct state, spare) == 20, "state.spare");
+_Static_assert(__builtin_offsetof(struct state, chance) == 20, "state.chance");
 _Static_assert(__builtin_offsetof(struct state, answer_at_ms) == 24, "state.answer_at_ms");
 _Static_assert(__builtin_offsetof(struct state, sweeps) == 32, "state.sweeps");
 _Static_assert(__builtin_offsetof(struct state, swept) == 40, "state.swept");
@@ -461,8 +462,9 @@ struct trace {
 	__u32 hop_family; /* 4, 6 */
 	__u32 mtu; /* set by a test before: MTU of every path, 0 = no limit */
 	__be32 hop[4]; /* next hop asked for */
+	__u32 own; /* set by a test before: 1 = the packet's target is an address of the director */
 };
-_Static_assert(sizeof(struct trace) == 40, "trace");
+_Static_assert(sizeof(struct trace) == 44, "trace");
 _Static_assert(__builtin_offsetof(struct trace, verdict) == 0, "trace.verdict");
 _Static_assert(__builtin_offsetof(struct trace, reason) == 4, "trace.reason");
 _Static_assert(__builtin_offsetof(struct trace, dest) == 8, "trace.dest");
@@ -470,6 +472,7 @@ _Static_assert(__builtin_offsetof(struct trace, slot) == 12, "trace.slot");
 _Static_assert(__builtin_offsetof(struct trace, hop_family) == 16, "trace.hop_family");
 _Static_assert(__builtin_offsetof(struct trace, mtu) == 20, "trace.mtu");
 _Static_assert(__builtin_offsetof(struct trace, hop) == 24, "trace.hop");
+_Static_assert(__builtin_offsetof(struct trace, own) == 40, "trace.own");
 
 /* The timer that sweeps */
 struct ticker {

@@ -2,6 +2,7 @@
 /* Power of two choices: two destinations drawn at random by weight, of which the less loaded one wins (schedulers/twos.ts). */
 #pragma once
 
+#include "random.h"
 #include "schedulers.h"
 
 struct twos {
@@ -40,11 +41,6 @@ static long draw(__u32 index, struct twos *t)
 	return t->one && t->two;
 }
 
-INLINE __u64 random64(void)
-{
-	return (__u64)bpf_get_prandom_u32() << 32 | bpf_get_prandom_u32();
-}
-
 INLINE __u32 overhead(const struct load *l)
 {
 	return ACTIVE_FACTOR * READ_ONCE(l->active) + READ_ONCE(l->inactive);
@@ -64,8 +60,8 @@ SHARED int pick_twos(struct work *w)
 	if (!t.total)
 		return 0;
 	/* compat: 0..total inclusive, so that the first destination is a little more likely (Linux 6.1). */
-	t.first = random64() % (t.total + 1);
-	t.second = random64() % (t.total + 1);
+	t.first = chance(w->test, t.total + 1);
+	t.second = chance(w->test, t.total + 1);
 	bpf_loop(w->scan.count, draw, &t, 0);
 	if (!t.one || !t.two)
 		return t.one ? t.one : t.two;

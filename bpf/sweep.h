@@ -24,7 +24,7 @@
 #define MOST_PACKETS 8
 
 /* What a sweep looks at. */
-enum { SWEEP_ALL, SWEEP_CONNECTIONS };
+enum { SWEEP_ALL, SWEEP_CONNECTIONS, SWEEP_SHARE };
 
 struct sweep {
 	__u64 now;
@@ -148,7 +148,7 @@ SHARED int sweep_slots(__u64 now, __u32 count, __u32 what)
 	if (!s || !g)
 		return 0;
 	sweep.now = now;
-	sweep.grace = g->test & TEST_CLOCK ? 0 : GRACE_NS;
+	sweep.grace = what != SWEEP_SHARE && g->test & TEST_CLOCK ? 0 : GRACE_NS;
 	sweep.what = what;
 	sweep.settings = g->settings;
 	fresh = READ_ONCE(s->fresh);
@@ -165,22 +165,29 @@ SHARED int sweep_slots(__u64 now, __u32 count, __u32 what)
 	return 0;
 }
 
-static int tick(void *map, __u32 *key, struct ticker *t)
+/* What is done every tick: this tick's share of a round. */
+SHARED int work_off(__u64 now)
 {
-	struct config *g = the_config();
 	struct state *s = the_state();
 	__u32 count;
 
+	if (!s)
+		return 0;
+	s->ticks++;
+	count = READ_ONCE(s->fresh) / ROUND_TICKS + 1;
+	sweep_slots(now, count < LEAST_SLOTS ? LEAST_SLOTS : count, SWEEP_SHARE);
+	return estimator_tick(now);
+}
+
+static int tick(void *map, __u32 *key, struct ticker *t)
+{
+	struct config *g = the_config();
+
 	(void)map;
 	(void)key;
-	if (g && s) {
-		s->ticks++;
-		if (!(g->test & TEST_CLOCK)) {
-			count = READ_ONCE(s->fresh) / ROUND_TICKS + 1;
-			sweep_slots(now_ns(g), count < LEAST_SLOTS ? LEAST_SLOTS : count, SWEEP_ALL);
-			estimator_tick(now_ns(g));
-		}
-	}
+	/* A test that sets the clock also says when to work. */
+	if (g && !(g->test & TEST_CLOCK))
+		work_off(now_ns(g));
 	bpf_timer_start(&t->timer, TICK_NS, 0);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "headers.h"
+#include "random.h"
 #include "traffic.h"
 
 struct frame {
@@ -228,34 +229,49 @@ SHARED int xdp_request(struct xdp_md *x, struct work *w)
 	return xdp_send(x, w);
 }
 
-SHARED int xdp_reply(struct xdp_md *x, struct work *w)
+/* The way to a client, if XDP may send there and the packet fits. */
+INLINE int xdp_route_back(struct xdp_md *x, struct work *w, const __be32 *client)
 {
-	struct config *g = the_config();
-	struct conn *c = w ? conn_at(w->slot) : (struct conn *)0;
-	struct bpf_fib_lookup *fib;
+	struct bpf_fib_lookup *fib = &w->fib;
+	struct trace *t;
+	__u32 zero = 0;
 
-	if (!c || !g)
-		return XDP_PASS;
-	load_connection(w, c);
-	/* Now and then TC sends one, which keeps the neighbour's entry alive. */
-	if (w->method != METHOD_NAT || w->ttl <= 1 || xdp_lacks_checksum(x, w) || !(bpf_get_prandom_u32() & 63))
-		return XDP_PASS;
-	fib = &w->fib;
+	if (in_test(w)) {
+		t = bpf_map_lookup_elem(&trace, &zero);
+		w->way.ifindex = LO_IFINDEX;
+		return t && (!t->mtu || w->length <= t->mtu);
+	}
 	__builtin_memset(fib, 0, sizeof(*fib));
 	fib->ifindex = LO_IFINDEX;
 	fib->tot_len = w->length;
 	if (w->family == 4) {
 		fib->family = FAMILY_INET;
-		fib->ipv4_dst = c->client[0];
+		fib->ipv4_dst = client[0];
 	} else {
 		fib->family = FAMILY_INET6;
-		copy_address(fib->ipv6_dst, c->client);
+		copy_address(fib->ipv6_dst, client);
 	}
 	if (bpf_fib_lookup(x, fib, sizeof(*fib), 0) != BPF_FIB_LKUP_RET_SUCCESS || !is_outlet(fib->ifindex))
-		return XDP_PASS;
+		return 0;
 	w->way.ifindex = fib->ifindex;
 	__builtin_memcpy(w->way.target, fib->dmac, 6);
 	__builtin_memcpy(w->way.source, fib->smac, 6);
+	return 1;
+}
+
+SHARED int xdp_reply(struct xdp_md *x, struct work *w)
+{
+	struct config *g = the_config();
+	struct conn *c = w ? conn_at(w->slot) : (struct conn *)0;
+
+	if (!c || !g)
+		return XDP_PASS;
+	load_connection(w, c);
+	/* Now and then TC sends one, which keeps the neighbour's entry alive. */
+	if (w->method != METHOD_NAT || w->ttl <= 1 || xdp_lacks_checksum(x, w) || !chance(w->test, 64))
+		return XDP_PASS;
+	if (!xdp_route_back(x, w, c->client))
+		return XDP_PASS;
 	if (xdp_rewrite(x, w, END_SOURCE, c->virtual, c->virtual_port))
 		return XDP_PASS;
 	if (w->available)

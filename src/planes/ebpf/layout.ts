@@ -94,6 +94,8 @@ export const TEST = {
   clock: 1,
   /** No routing table, no redirects: verdict and next hop are left in `trace`, the frame's MAC addresses stay. */
   output: 2,
+  /** Random numbers follow from `state.chance`. */
+  random: 4,
 } as const;
 
 /** `trace.verdict`. */
@@ -341,7 +343,7 @@ export const STATE = struct("state", "Written by BPF", {
   dropper: ["u32", "drop_packet: packets until the next drop"],
   dropper_rate: ["u32", "drop_packet: the rate that dropper belongs to"],
   answer_credit: ["u32", "ICMP errors that may be sent now"],
-  spare: ["u32", "0"],
+  chance: ["u32", "with TEST_RANDOM: what the next random number is made from"],
   answer_at_ms: ["u64", "when answer_credit was right"],
   sweeps: ["u64", "rounds of the sweeper"],
   swept: ["u64", "connections it ended"],
@@ -358,6 +360,7 @@ export const TRACE = struct("trace", "What became of the last packet; written wi
   hop_family: ["u32", "4, 6"],
   mtu: ["u32", "set by a test before: MTU of every path, 0 = no limit"],
   hop: ["address", "next hop asked for"],
+  own: ["u32", "set by a test before: 1 = the packet's target is an address of the director"],
 });
 
 export const ESTIMATE = struct(
