@@ -6,6 +6,7 @@
 #pragma once
 
 #include "connections.h"
+#include "random.h"
 
 /* Ports outside the range from which Linux takes ports for sockets (32768..60999). */
 #define LOW_FROM 1025
@@ -13,8 +14,9 @@
 #define HIGH_FROM 61000
 #define HIGH_COUNT (65536 - 61000)
 #define FULLNAT_PORTS (LOW_COUNT + HIGH_COUNT)
-/* Ports tried for a connection. */
-#define FULLNAT_TRIES 32
+/* Ports of a local address, and local addresses, that are tried for a connection. */
+#define FULLNAT_TRIES 256
+#define FULLNAT_ADDRESSES 16
 
 INLINE __be16 fullnat_port(__u32 n)
 {
@@ -28,19 +30,22 @@ struct port_search {
 	__u32 zero;
 };
 
-static long try_port(__u32 i, void *context)
+/* The port for one packet: nothing is made, but it must be free. */
+INLINE __u32 try_once(struct work *w)
 {
-	struct port_search *search = context;
-	struct work *w = the_work();
+	struct conn_ref there = {};
 
-	(void)i;
-	if (!w)
-		return 1;
-	search->at = (search->at + search->stride) % FULLNAT_PORTS;
-	w->lport = fullnat_port(search->at);
-	w->reason = 0;
-	search->made = make_connection(w);
-	return search->made != MADE_NOTHING || w->reason != DROP_NO_PORT;
+	copy_address(w->key.source, w->naddr);
+	copy_address(w->key.target, w->laddr);
+	w->key.source_port = w->nport;
+	w->key.target_port = w->lport;
+	w->key.protocol = w->protocol;
+	w->key.kind = KIND_PACKET;
+	w->key.zero = 0;
+	if (!find_key(w->family, &w->key, &there))
+		return MADE;
+	w->reason = DROP_NO_PORT;
+	return MADE_NOTHING;
 }
 
 /* The local address: of the service's list in turn, else the one that routing prefers towards the server. */
@@ -61,19 +66,43 @@ INLINE void local_address(struct work *w)
 		copy_address(w->laddr, d->source);
 }
 
+/* Strides of chance do not run along the clusters that earlier ones left. */
+INLINE void begin_search(struct work *w, struct port_search *search)
+{
+	local_address(w);
+	search->at = chance(w->test, FULLNAT_PORTS);
+	search->stride = 1 + chance(w->test, FULLNAT_PORTS - 1);
+}
+
+static long try_port(__u32 i, void *context)
+{
+	struct port_search *search = context;
+	struct work *w = the_work();
+
+	if (!w)
+		return 1;
+	if (i % FULLNAT_TRIES == 0)
+		begin_search(w, search);
+	search->at = (search->at + search->stride) % FULLNAT_PORTS;
+	w->lport = fullnat_port(search->at);
+	w->reason = 0;
+	search->made = w->onepacket ? try_once(w) : make_connection(w);
+	return search->made != MADE_NOTHING || w->reason != DROP_NO_PORT;
+}
+
 /* make_connection() with a local address and port. */
 SHARED int make_fullnat(struct work *w)
 {
-	struct port_search search;
+	struct port_search search = {};
+	__u32 addresses;
 
 	if (!w)
 		return MADE_NOTHING;
-	local_address(w);
-	/* Strides of chance do not run along the clusters that earlier ones left. */
-	search.at = bpf_get_prandom_u32() % FULLNAT_PORTS;
-	search.stride = 1 + bpf_get_prandom_u32() % (FULLNAT_PORTS - 1);
+	addresses = w->local_count ? w->local_count : 1;
+	if (addresses > FULLNAT_ADDRESSES)
+		addresses = FULLNAT_ADDRESSES;
+	search.at = search.stride = w->zero;
 	search.made = MADE_NOTHING + w->zero;
-	search.zero = 0;
-	bpf_loop(FULLNAT_TRIES, try_port, &search, 0);
+	bpf_loop(FULLNAT_TRIES * addresses, try_port, &search, 0);
 	return search.made;
 }

@@ -114,15 +114,11 @@ SHARED int connect_to(struct work *w, __u32 onepacket)
 	w->conn_flags = (d->method & CONN_FLAG_METHOD_MASK) | CONN_FLAG_INACTIVE;
 	if (d->method != METHOD_NAT && d->method != METHOD_FULLNAT)
 		w->conn_flags |= CONN_FLAG_NO_OUTPUT;
-	if (onepacket && w->protocol == PROTO_UDP) {
-		bind_connection(w->dest);
-		w->onepacket = 1;
-		if (d->method == METHOD_FULLNAT)
-			copy_address(w->laddr, d->source);
-		count_connection(w);
-		return OUTCOME_MADE;
-	}
-	made = d->method == METHOD_FULLNAT ? make_fullnat(w) : make_connection(w);
+	w->onepacket = onepacket && w->protocol == PROTO_UDP;
+	if (d->method == METHOD_FULLNAT)
+		made = make_fullnat(w);
+	else
+		made = w->onepacket ? MADE : make_connection(w);
 	if (made == MADE_TWIN)
 		return OUTCOME_TWIN;
 	if (made != MADE)
