@@ -139,19 +139,18 @@ SHARED int translate_error_reply(packet *p, struct work *w, struct work *q)
 /* Client's side to server: the quoted packet becomes what the server sent. */
 SHARED int translate_error_request(packet *p, struct work *w, struct work *q)
 {
-	struct conn *c = w ? conn_at(w->slot) : (struct conn *)0;
 	__u64 difference = 0;
 
-	if (!c || !q)
+	if (!w || !q)
 		return 1;
-	put_outer_address(w, END_TARGET, c->dest_address, &difference);
-	if (put_quoted_address(p, q, END_SOURCE, c->dest_address, &difference) ||
-	    put_quoted_port(p, q, END_SOURCE, c->dest_port, &difference))
+	put_outer_address(w, END_TARGET, w->naddr, &difference);
+	if (put_quoted_address(p, q, END_SOURCE, w->naddr, &difference) ||
+	    put_quoted_port(p, q, END_SOURCE, w->nport, &difference))
 		return 1;
 	if (w->method == METHOD_FULLNAT) {
-		put_outer_address(w, END_SOURCE, c->local, &difference);
-		if (put_quoted_address(p, q, END_TARGET, c->local, &difference) ||
-		    put_quoted_port(p, q, END_TARGET, c->local_port, &difference))
+		put_outer_address(w, END_SOURCE, w->laddr, &difference);
+		if (put_quoted_address(p, q, END_TARGET, w->laddr, &difference) ||
+		    put_quoted_port(p, q, END_TARGET, w->lport, &difference))
 			return 1;
 	}
 	return finish_icmp(p, w, difference);
@@ -346,10 +345,11 @@ SHARED int schedule_error(struct work *w, struct work *q)
 	return outcome;
 }
 
-/* Passes on an error about a reply to the server of connection w->slot. */
-INLINE int relay(packet *p, struct work *w, struct work *q, const struct conn *c)
+/* Passes on an error about a reply to the server. */
+SHARED int relay(packet *p, struct work *w, struct work *q)
 {
-	load_connection(w, c);
+	if (!w || !q)
+		return TC_ACT_SHOT;
 	if (w->method == METHOD_NAT || w->method == METHOD_FULLNAT)
 		return icmp_request(p, w, q);
 	if (w->available)
@@ -369,9 +369,17 @@ SHARED int icmp_new(packet *p, struct work *w, struct work *q)
 	outcome = schedule_error(w, q);
 	if (outcome == OUTCOME_ACCEPT)
 		return accept(w);
-	/* A connection for this error alone has no slot to translate from: as good as none. */
-	c = outcome == OUTCOME_MADE && !w->onepacket ? conn_at(w->slot) : (struct conn *)0;
-	return c ? relay(p, w, q, c) : drop(w, w->reason);
+	if (outcome != OUTCOME_MADE)
+		return drop(w, w->reason);
+	if (w->onepacket) {
+		end_once(w);
+		return relay(p, w, q);
+	}
+	c = conn_at(w->slot);
+	if (!c)
+		return drop(w, DROP_FAILED);
+	load_connection(w, c);
+	return relay(p, w, q);
 }
 
 INLINE int icmp(packet *p, struct work *w)
@@ -413,7 +421,10 @@ INLINE int icmp(packet *p, struct work *w)
 		load_connection(w, c);
 		return icmp_reply(p, w, q);
 	}
-	return g->stand_back ? accept(w) : relay(p, w, q, c);
+	if (g->stand_back)
+		return accept(w);
+	load_connection(w, c);
+	return relay(p, w, q);
 }
 
 /* AH and ESP follow the ISAKMP connection of their two ends. */

@@ -170,6 +170,18 @@ SHARED int request(packet *p, struct work *w)
 	return forward(p, w);
 }
 
+/* Ends a connection that is made for the packet at hand only: its destination and its template let go of it. */
+INLINE void end_once(struct work *w)
+{
+	struct conn *t = w->parent ? conn_at(w->parent) : (struct conn *)0;
+
+	w->available = is_available(w->dest);
+	if (w->dest)
+		unbind_connection(w->dest, 1);
+	if (t)
+		SUB(&t->children, 1);
+}
+
 /* A connection for this packet only: what remains are the counters, and the template's packet count. */
 SHARED int request_once(packet *p, struct work *w)
 {
@@ -177,15 +189,12 @@ SHARED int request_once(packet *p, struct work *w)
 
 	if (!w)
 		return TC_ACT_SHOT;
-	if (is_available(w->dest))
-		count_in(w);
-	if (w->dest)
-		unbind_connection(w->dest, 1);
 	t = w->parent ? conn_at(w->parent) : (struct conn *)0;
-	if (t) {
+	if (t)
 		ADD(&t->in_packets, 1);
-		SUB(&t->children, 1);
-	}
+	end_once(w);
+	if (w->available)
+		count_in(w);
 	return forward(p, w);
 }
 
