@@ -34,10 +34,10 @@ export function applyOperation(rules: Rules, change: Operation, mirror: () => Mi
       return () => mirror().serviceRemoved(number, servers);
     }
     case "addDestination": {
+      const heritage = rules.heritage(change.service, change.spec);
       rules.apply(change);
       const server = table.find(change.service).destinations[0]!;
-      const revived = rules.destinationNumber(server) !== change.id;
-      return () => mirror().destinationAdded(server, revived);
+      return () => mirror().destinationAdded(server, heritage);
     }
     case "editDestination": {
       rules.apply(change);

@@ -132,7 +132,7 @@ export class EbpfPlane implements DataPlane {
       checkDestination(rules.table.find(service).spec, spec);
       const room = this.#room("dests");
       // One that comes back from the trash has its number.
-      if (rules.nextDestination >= room && !rules.isTrashed(service, spec))
+      if (rules.nextDestination >= room && rules.heritage(service, spec) === "nothing")
         checkRoom("destinations", rules.nextDestination, room, nameOf(service, spec));
       return [{ op: "addDestination", service, spec, id: rules.nextDestination }];
     });

@@ -29,7 +29,7 @@ import {
 } from "./layout.ts";
 import type { Maps } from "./maps.ts";
 import { Runs } from "./order.ts";
-import type { Rules } from "./rules.ts";
+import type { Heritage, Rules } from "./rules.ts";
 import { ServerIndex } from "./servers.ts";
 
 const MARK_FAMILY = 0x80;
@@ -134,10 +134,11 @@ export class Mirror {
 
   // --- destinations ---------------------------------------------------------------------------------------------------
 
-  /** A destination was added at the head of its service's list; `revived` from the trash, with its connections. */
-  destinationAdded(server: RealServer, revived: boolean): void {
+  /** A destination was added at the head of its service's list, with what it had when it was removed. */
+  destinationAdded(server: RealServer, heritage: Heritage): void {
     const id = this.#rules.destinationNumber(server);
-    if (!revived) this.#clearDestination(id);
+    if (heritage === "nothing") this.#clearDestination(id);
+    else if (heritage === "connections") this.#clearCounters(id);
     this.#writeDestination(server);
     const service = server.service;
     this.#tables.write(this.#rules.serviceNumber(service), hashTableOf(this.#rules, service));
@@ -170,10 +171,14 @@ export class Mirror {
     this.config();
   }
 
-  #clearDestination(id: number): void {
+  #clearCounters(id: number): void {
     const stats = this.#maps.map("dest_stats");
     stats.updateIndex(id, new Uint8Array(stats.valueSize));
     clear(this.#maps.array("dest_estimates").bytes, id, ESTIMATE.size);
+  }
+
+  #clearDestination(id: number): void {
+    this.#clearCounters(id);
     clear(this.#maps.array("dests").bytes, id, DEST.size);
     clear(this.#maps.array("loads").bytes, id, LOAD.size);
   }

@@ -58,6 +58,9 @@ export interface Census {
   oneWay: number;
 }
 
+/** A service that was removed and made anew finds its destinations' connections again, but not their counters. */
+export type Heritage = "nothing" | "connections" | "everything";
+
 const FTP_PORT = 21;
 
 /** See the module's description. */
@@ -188,14 +191,16 @@ export class Rules {
     else if (service.port === FTP_PORT && service.protocol === PROTOCOL_NUMBER.tcp) census.ftp += by;
   }
 
-  /** Whether a destination would come back from the trash if it were added. */
-  isTrashed(service: ServiceId, { address, port, family }: DestinationSpec): boolean {
+  /** What a destination would bring along from the trash if it were added. */
+  heritage(service: ServiceId, { address, port, family }: DestinationSpec): Heritage {
     const key = serviceKey(service);
-    return this.table
+    const server = this.table
       .trashed()
-      .some(
+      .find(
         (d) => d.port === port && d.family === family && d.spec.address === address && d.service.key === key,
       );
+    if (!server) return "nothing";
+    return server.service === this.table.find(service) ? "everything" : "connections";
   }
 
   /** The destination in the trash with that number. */
