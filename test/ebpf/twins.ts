@@ -4,6 +4,7 @@
  */
 import type { DestinationId, DestinationSpec } from "../../src/core/destination.ts";
 import { Director } from "../../src/core/director.ts";
+import type { Meter } from "../../src/core/estimator.ts";
 import { Packet } from "../../src/core/packet.ts";
 import type { ServiceId, ServiceSpec } from "../../src/core/service.ts";
 import type { Settings } from "../../src/core/settings.ts";
@@ -36,9 +37,8 @@ import { BpfMap, type Mapping } from "../../src/sys/bpf/map.ts";
 import type { BpfObject } from "../../src/sys/bpf/object.ts";
 import { call, TestRun } from "../../src/sys/bpf/program.ts";
 import { describePacket } from "../../src/testkit/packet-compare.ts";
-import { seeded } from "../../src/testkit/random.ts";
 import { RecordingHost } from "../../src/testkit/recording-host.ts";
-import { formatAddress } from "../../src/wire/address.ts";
+import { formatAddress, toWords } from "../../src/wire/address.ts";
 import * as ipv4 from "../../src/wire/ipv4.ts";
 
 const ETHERNET = 14;
@@ -51,6 +51,15 @@ export const TICK_MS = 100;
 
 /** Where a packet is shown to the model: programs see every packet at the same place. */
 export type Way = "in" | "through";
+
+/** The random numbers of `bpf/random.h` under TEST_RANDOM: in [0, 1), from a word that both sides get. */
+class Chance {
+  word = 1;
+  readonly next = (): number => {
+    this.word = (Math.imul(this.word, 1664525) + 1013904223) >>> 0;
+    return this.word / 0x100000000;
+  };
+}
 
 /** Maps of an object that nobody pinned. */
 class LoadedMaps extends Maps {
@@ -106,13 +115,13 @@ export class Twins {
   fronted = 0;
   readonly #sweep: number;
   readonly #packet = new Packet();
-  #services = 0;
-  #destinations = 0;
+  readonly #chance = new Chance();
+  #word = 1;
 
   /** @param xdp the XDP program sees every packet first, as on an interface that has both */
   constructor(own: readonly string[], xdp = false) {
     this.host = new RecordingHost(own);
-    this.model = new Director({ host: this.host, random: seeded(1), now: this.now });
+    this.model = new Director({ host: this.host, random: this.#chance.next, now: this.now });
     this.rules = new Rules(this.host);
     const object = loadImage(image().bytes, { connections: 4096, keys: 8192, services: 64, dests: 256 });
     this.maps = new LoadedMaps(object);
@@ -134,7 +143,7 @@ export class Twins {
     this.#front = xdp ? new TestRun(object.program(PROGRAMS.xdp), "xdp") : undefined;
     if (xdp) this.maps.map("outlets").updateIndex(LO, wordBytes(LO));
     const config = this.maps.array("config").view;
-    config.setUint32(CONFIG.at.test, TEST.clock | TEST.output, true);
+    config.setUint32(CONFIG.at.test, TEST.clock | TEST.output | TEST.random, true);
     config.setUint32(CONFIG.at.slots, 4096, true);
     const state = this.maps.array("state").view;
     state.setUint32(STATE.at.fresh, 1, true);
@@ -153,7 +162,7 @@ export class Twins {
 
   addService(spec: ServiceSpec): void {
     this.model.table.addService(spec);
-    this.#apply({ op: "addService", spec, id: ++this.#services });
+    this.#apply({ op: "addService", spec, id: this.rules.nextService });
     this.#mirror.serviceAdded(this.rules.table.find(spec.id));
   }
   editService(spec: ServiceSpec): void {
@@ -162,12 +171,21 @@ export class Twins {
     this.#apply({ op: "editService", spec });
     this.#mirror.serviceEdited(this.rules.table.find(spec.id), was);
   }
+  removeService(id: ServiceId): void {
+    const service = this.rules.table.find(id);
+    const number = this.rules.serviceNumber(service);
+    const servers = [...service.destinations];
+    this.model.table.removeService(id);
+    this.#apply({ op: "removeService", service: id });
+    this.#mirror.serviceRemoved(number, servers);
+    call(this.#sweep);
+  }
   addDestination(service: ServiceId, spec: DestinationSpec): void {
     this.model.table.addDestination(service, spec);
-    const known = new Set([...this.rules.destinations()].map(([server]) => server));
-    this.#apply({ op: "addDestination", service, spec, id: ++this.#destinations });
+    const heritage = this.rules.heritage(service, spec);
+    this.#apply({ op: "addDestination", service, spec, id: this.rules.nextDestination });
     const server = this.rules.table.find(service).destinations[0];
-    this.#mirror.destinationAdded(server, known.has(server));
+    this.#mirror.destinationAdded(server, heritage);
     this.#markLocals();
   }
   editDestination(service: ServiceId, spec: DestinationSpec): void {
@@ -235,6 +253,19 @@ export class Twins {
       this.model.advance(this.now);
       this.#tell();
       call(this.#sweep);
+      this.#freeTrash();
+    }
+  }
+  /** Destinations that the model has let go lose their numbers. */
+  #freeTrash(): void {
+    const kept = this.model.table.trashed();
+    const trash = this.rules.table.trashed();
+    if (trash.length === kept.length) return;
+    for (const server of trash) {
+      if (kept.some((d) => d.service.key === server.service.key && sameServer(d, server))) continue;
+      const id = this.rules.destinationNumber(server);
+      this.#apply({ op: "free", id });
+      this.#mirror.destinationFreed(id);
     }
   }
   /**
@@ -279,7 +310,10 @@ export class Twins {
   /** Shows a packet to both a tick later; the difference between the two, or undefined. */
   show(ip: Uint8Array, way: Way, mark = 0): string | undefined {
     this.wait(TICK_MS);
+    this.#word = (this.#word * 7 + 11) >>> 0;
+    this.#chance.word = this.#word;
     const model = this.#showModel(ip, way, mark);
+    this.maps.array("state").view.setUint32(STATE.at.chance, this.#word, true);
     const programs = this.#showPrograms(ip, mark, model.verdict.startsWith("local"));
     const sentAnyway = programs.verdict === SENT_BY_XDP && model.verdict.startsWith("send ");
     if (model.verdict !== programs.verdict && !sentAnyway)
@@ -314,8 +348,11 @@ export class Twins {
     input.set(ip, ETHERNET);
     const trace = this.maps.array("trace");
     trace.view.setUint32(TRACE.at.verdict, VERDICT.none, true);
+    const target = toWords(formatAddress(v6 ? 6 : 4, ip, v6 ? 24 : 16));
+    trace.view.setUint32(TRACE.at.own, this.host.addressKind(v6 ? 6 : 4, target) === "local" ? 1 : 0, true);
     if (this.#front && mark === 0) {
       const fate = this.#showXdp(this.#front, input, ETHERNET + ip.length);
+      if (fate?.bytes && stackForwards) return { verdict: "local", bytes: addHop(fate.bytes) };
       if (fate) return fate;
     }
     this.#run.run(ETHERNET + ip.length, { mark });
@@ -385,6 +422,11 @@ export class Twins {
       const persistent = dests.getUint32(id * DEST.size + DEST.at.persistent, true);
       const model = `${twin.active} ${twin.inactive} ${twin.persistent} ${twin.overloaded}`;
       const programs = `${word("active")} ${word("inactive")} ${persistent} ${word("overloaded") !== 0}`;
+      const counted = [countersOf(twin.meter), this.#counters("dest_stats", DEST_STATS.size, id)].map((n) =>
+        n.join(" "),
+      );
+      if (counted[0] !== counted[1])
+        differences.push(`${this.rules.describe(server)}: model ${counted[0]}, programs ${counted[1]}`);
       if (model !== programs)
         differences.push(`${this.rules.describe(server)}: model ${model}, programs ${programs}`);
     }
@@ -393,7 +435,7 @@ export class Twins {
 
   #twin(service: string, which: DestinationId) {
     const same = (d: { spec: DestinationSpec; service: { key: string } }) =>
-      d.service.key === service && d.spec.address === which.address && d.spec.port === which.port;
+      d.service.key === service && sameServer(d, { spec: which });
     const live = this.model.table.services().flatMap((s) => s.destinations);
     return live.find(same) ?? this.model.table.trashed().find(same);
   }
@@ -475,19 +517,23 @@ export class Twins {
   #compareCounters(): string[] {
     const differences: string[] = [];
     for (const service of this.rules.table.services()) {
-      const meter = this.model.table.find(service.id).meter;
-      const model = [meter.conns, meter.inPackets, meter.outPackets, meter.inBytes, meter.outBytes].join(" ");
-      const programs = this.#counters(this.rules.serviceNumber(service)).join(" ");
+      const model = countersOf(this.model.table.find(service.id).meter).join(" ");
+      const programs = this.#counters("service_stats", STATS.size, this.rules.serviceNumber(service)).join(
+        " ",
+      );
       if (model !== programs) differences.push(`${service.key}: model ${model}, programs ${programs}`);
     }
+    const model = countersOf(this.model.table.total).join(" ");
+    const programs = this.#counters("service_stats", STATS.size, 0).join(" ");
+    if (model !== programs) differences.push(`total: model ${model}, programs ${programs}`);
     return differences;
   }
 
-  #counters(id: number): number[] {
-    const value = this.maps.map("service_stats").lookupIndex(id)!;
+  #counters(map: "service_stats" | "dest_stats", size: number, id: number): number[] {
+    const value = this.maps.map(map).lookupIndex(id)!;
     const v = new DataView(value.buffer, value.byteOffset);
     const sums = [0, 0, 0, 0, 0];
-    for (let cpu = 0; cpu < value.length; cpu += STATS.size)
+    for (let cpu = 0; cpu < value.length; cpu += Math.ceil(size / 8) * 8)
       for (let i = 0; i < 5; i++) sums[i] += Number(v.getBigUint64(cpu + 8 * i, true));
     return sums;
   }
@@ -500,6 +546,17 @@ export class Twins {
       .view.getInt32(id * SERVICE_STATE.size + SERVICE_STATE.at.position, true);
   }
 }
+
+const sameServer = (a: { spec: DestinationId }, b: { spec: DestinationId }): boolean =>
+  a.spec.address === b.spec.address && a.spec.port === b.spec.port;
+
+const countersOf = (meter: Meter): number[] => [
+  meter.conns,
+  meter.inPackets,
+  meter.outPackets,
+  meter.inBytes,
+  meter.outBytes,
+];
 
 function wordBytes(n: number): Uint8Array {
   const bytes = new Uint8Array(4);
