@@ -4,33 +4,17 @@
  * It ends when the table is empty, nothing else is set, no connection is left and no client is connected.
  * @module
  */
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from "node:fs";
-import { connect } from "node:net";
+import { existsSync, mkdirSync, rmSync, writeSync } from "node:fs";
 import pino from "pino";
-import { raw } from "../../sys/libc.ts";
+import { abandonment, becomeSole } from "../sole-process.ts";
+import { READY_FD } from "../start-process.ts";
 import { Engine } from "./engine.ts";
-import { type EnginePaths, enginePaths } from "./paths.ts";
+import { enginePaths } from "./paths.ts";
 import { ControlServer } from "./server.ts";
 
-const LOCK_EXCLUSIVE_NOW = 2 | 4; // LOCK_EX | LOCK_NB
-const LOCK_WAIT_MS = 10_000;
-const LOCK_RETRY_MS = 20;
 const IDLE_CHECK_MS = 250;
 /** Checks in a row that find nothing to do before the engine ends. */
 const IDLE_CHECKS = 4;
-/** The descriptor on which whoever started this waits for a line: "ready", or what is wrong. */
-const READY_FD = 3;
-
 const HELP = `Usage: lvsd-engine [--foreground]
 
 The engine plane's process for the network namespace it is started in. Commands start it themselves.
@@ -38,67 +22,6 @@ The engine plane's process for the network namespace it is started in. Commands 
   --foreground  log to standard error; say nothing to whoever started it
   --help        this text
 `;
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
-}
-
-/** Takes the lock of this namespace: false when a running engine holds it. The descriptor stays open until the end. */
-async function lock(paths: EnginePaths): Promise<boolean> {
-  const giveUpAt = performance.now() + LOCK_WAIT_MS;
-  for (;;) {
-    const fd = openSync(paths.lock, "w", 0o600);
-    // An engine that ends removes the file: a lock on a file that is gone keeps nobody out.
-    if (raw.flock(fd, LOCK_EXCLUSIVE_NOW) === 0 && stillThere(paths.lock, fstatSync(fd).ino)) return true;
-    closeSync(fd);
-    // It is either running, or ending and will let go of the lock.
-    if (await answers(paths.socket)) return false;
-    if (performance.now() > giveUpAt)
-      throw new Error(`${paths.lock} is held by an engine that does not answer`);
-    await sleep(LOCK_RETRY_MS);
-  }
-}
-
-/** Name under which `ip netns` knows this process's namespace, if any. */
-function namespacePath(): string | undefined {
-  const inode = statSync("/proc/self/ns/net").ino;
-  try {
-    return readdirSync("/run/netns")
-      .map((name) => `/run/netns/${name}`)
-      .find((path) => statSync(path).ino === inode);
-  } catch {
-    return undefined;
-  }
-}
-
-function stillThere(path: string, inode: number): boolean {
-  try {
-    return statSync(path).ino === inode;
-  } catch {
-    return false;
-  }
-}
-
-/** Whether any other process is in the namespace. */
-function inhabited(inode: number): boolean {
-  return readdirSync("/proc").some((pid) => {
-    if (!/^\d+$/.test(pid) || Number(pid) === process.pid) return false;
-    try {
-      return statSync(`/proc/${pid}/ns/net`).ino === inode;
-    } catch {
-      return false;
-    }
-  });
-}
 
 async function main(args: readonly string[]): Promise<void> {
   if (args.includes("--help")) {
@@ -116,7 +39,7 @@ async function main(args: readonly string[]): Promise<void> {
   };
   const paths = enginePaths();
   mkdirSync(paths.directory, { recursive: true, mode: 0o700 });
-  if (!(await lock(paths))) {
+  if (!(await becomeSole(paths))) {
     tell("ready");
     return;
   }
@@ -151,15 +74,12 @@ async function main(args: readonly string[]): Promise<void> {
   process.on("SIGINT", () => void end("SIGINT, rules kept", false));
   process.on("SIGHUP", () => log.info({}, "SIGHUP ignored"));
 
-  const inode = statSync("/proc/self/ns/net").ino;
-  const named = namespacePath();
+  const abandoned = abandonment();
   let idle = 0;
   setInterval(() => {
     idle = engine.idle && server.clients === 0 ? idle + 1 : 0;
     if (idle >= IDLE_CHECKS) void end("nothing to do", true);
-    // `ip netns del` cannot remove a namespace that this process is in: it ends when it is the last.
-    if (named && !stillThere(named, inode) && !inhabited(inode))
-      void end("its network namespace was removed", true);
+    if (abandoned()) void end("its network namespace was removed", true);
   }, IDLE_CHECK_MS);
   const { packetsBy, queue } = engine.status();
   log.info({ packetsBy, queue, socket: existsSync(paths.socket) }, "ready");
