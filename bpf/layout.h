@@ -400,8 +400,14 @@ struct config {
 	__u32 lblcr_expiration_s; /* as the setting */
 	__u32 est_services; /* estimates: services looked at, the highest id + 1 */
 	__u32 est_dests; /* estimates: destinations looked at, the highest id + 1 */
+	__u32 sync_on; /* 1: a master daemon runs, sync_events is read */
+	__u32 sync_threshold; /* number of the request from which on a connection is announced */
+	__u32 sync_period; /* and again every so many requests, 0 = never */
+	__u32 sync_first; /* requests that are told of whatever their number */
+	__u32 sync_first_child; /* the same of connections with a template */
+	__u32 sync_spare; /* 0 */
 };
-_Static_assert(sizeof(struct config) == 208, "config");
+_Static_assert(sizeof(struct config) == 232, "config");
 _Static_assert(__builtin_offsetof(struct config, test_now_ns) == 0, "config.test_now_ns");
 _Static_assert(__builtin_offsetof(struct config, test) == 8, "config.test");
 _Static_assert(__builtin_offsetof(struct config, settings) == 12, "config.settings");
@@ -423,6 +429,12 @@ _Static_assert(__builtin_offsetof(struct config, lblc_expiration_s) == 192, "con
 _Static_assert(__builtin_offsetof(struct config, lblcr_expiration_s) == 196, "config.lblcr_expiration_s");
 _Static_assert(__builtin_offsetof(struct config, est_services) == 200, "config.est_services");
 _Static_assert(__builtin_offsetof(struct config, est_dests) == 204, "config.est_dests");
+_Static_assert(__builtin_offsetof(struct config, sync_on) == 208, "config.sync_on");
+_Static_assert(__builtin_offsetof(struct config, sync_threshold) == 212, "config.sync_threshold");
+_Static_assert(__builtin_offsetof(struct config, sync_period) == 216, "config.sync_period");
+_Static_assert(__builtin_offsetof(struct config, sync_first) == 220, "config.sync_first");
+_Static_assert(__builtin_offsetof(struct config, sync_first_child) == 224, "config.sync_first_child");
+_Static_assert(__builtin_offsetof(struct config, sync_spare) == 228, "config.sync_spare");
 
 /* Written by BPF */
 struct state {
@@ -438,8 +450,9 @@ struct state {
 	__u64 ticks; /* of the timer */
 	__u32 spared[16]; /* drop_entry: connections still spared, by number of packets */
 	__u64 drops[16]; /* packets by DROP_* */
+	__u64 sync_lost; /* events that sync_events had no room for */
 };
-_Static_assert(sizeof(struct state) == 248, "state");
+_Static_assert(sizeof(struct state) == 256, "state");
 _Static_assert(__builtin_offsetof(struct state, fresh) == 0, "state.fresh");
 _Static_assert(__builtin_offsetof(struct state, hand) == 4, "state.hand");
 _Static_assert(__builtin_offsetof(struct state, dropper) == 8, "state.dropper");
@@ -452,6 +465,7 @@ _Static_assert(__builtin_offsetof(struct state, swept) == 40, "state.swept");
 _Static_assert(__builtin_offsetof(struct state, ticks) == 48, "state.ticks");
 _Static_assert(__builtin_offsetof(struct state, spared) == 56, "state.spared");
 _Static_assert(__builtin_offsetof(struct state, drops) == 120, "state.drops");
+_Static_assert(__builtin_offsetof(struct state, sync_lost) == 248, "state.sync_lost");
 
 /* What became of the last packet; written with TEST_OUTPUT only */
 struct trace {
@@ -473,6 +487,19 @@ _Static_assert(__builtin_offsetof(struct trace, hop_family) == 16, "trace.hop_fa
 _Static_assert(__builtin_offsetof(struct trace, mtu) == 20, "trace.mtu");
 _Static_assert(__builtin_offsetof(struct trace, hop) == 24, "trace.hop");
 _Static_assert(__builtin_offsetof(struct trace, own) == 40, "trace.own");
+
+/* Record of sync_events: a connection that may have to be announced */
+struct sync_event {
+	__u32 slot; /* of slab */
+	__u32 generation; /* of the slot, the low 31 bits */
+	__u32 packets; /* its requests so far */
+	__u32 spare; /* 0 */
+};
+_Static_assert(sizeof(struct sync_event) == 16, "sync_event");
+_Static_assert(__builtin_offsetof(struct sync_event, slot) == 0, "sync_event.slot");
+_Static_assert(__builtin_offsetof(struct sync_event, generation) == 4, "sync_event.generation");
+_Static_assert(__builtin_offsetof(struct sync_event, packets) == 8, "sync_event.packets");
+_Static_assert(__builtin_offsetof(struct sync_event, spare) == 12, "sync_event.spare");
 
 /* The timer that sweeps */
 struct ticker {

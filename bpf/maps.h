@@ -86,6 +86,12 @@ struct {
 	__type(value, struct ticker);
 } ticker SEC(".maps");
 
+/* Read by the sync process; bytes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} sync_events SEC(".maps");
+
 MAP_HASH(servers, struct service_key, __u32, DESTS);
 
 struct {

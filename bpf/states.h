@@ -2,6 +2,7 @@
 /* The state machines: what a packet does to its connection's state, timeout and active or inactive count (core/tracker.ts). */
 #pragma once
 
+#include "announce.h"
 #include "connections.h"
 
 enum { TOWARDS_SERVER = 0, TOWARDS_CLIENT = 1, ONE_SIDED = 2 };
@@ -100,6 +101,8 @@ INLINE void track_states(struct work *w, struct config *g, struct conn *c, __u32
 		move_connection(c->dest, !(flags & CONN_FLAG_INACTIVE));
 	if (next != state && next == established && c->parent)
 		assure(c->parent);
+	if (next != state)
+		announce_state(w, g, c, next);
 	state = w->protocol == PROTO_TCP ? g->tcp_ms[next & 15] : g->sctp_ms[next & 15];
 	if (c->timeout_ms != state)
 		WRITE_ONCE(c->timeout_ms, state);

@@ -166,6 +166,7 @@ SHARED int request(packet *p, struct work *w)
 	track(w, g, c, TOWARDS_SERVER);
 	/* A flow stays on one CPU; where it does not, a count may be lost, which only synchronisation and drop_entry look at. */
 	c->in_packets++;
+	announce_request(w, g, c);
 	restart(c, w->now);
 	return forward(p, w);
 }
@@ -190,8 +191,10 @@ SHARED int request_once(packet *p, struct work *w)
 	if (!w)
 		return TC_ACT_SHOT;
 	t = w->parent ? conn_at(w->parent) : (struct conn *)0;
-	if (t)
+	if (t) {
 		ADD(&t->in_packets, 1);
+		announce_template(w, t);
+	}
 	end_once(w);
 	if (w->available)
 		count_in(w);

@@ -225,6 +225,7 @@ SHARED int xdp_request(struct xdp_md *x, struct work *w)
 	count_in(w);
 	track(w, g, c, TOWARDS_SERVER);
 	c->in_packets++;
+	announce_request(w, g, c);
 	restart(c, w->now);
 	return xdp_send(x, w);
 }

@@ -82,6 +82,7 @@ export function writeConfig(maps: Maps, rules: Rules): void {
   word("lblcr_expiration_s", settings.lblcr_expiration);
   word("stand_back", settings.backup_only && table.daemons.has("backup") ? 1 : 0);
   word("port_start", unprivilegedPortStart());
+  writeSync(word, rules);
 
   const { census, ends } = rules;
   word("est_services", ends.services);
@@ -92,6 +93,21 @@ export function writeConfig(maps: Maps, rules: Rules): void {
   word("oneway_dests", census.oneWay);
   word("services4", census.services4);
   word("services6", census.services6);
+}
+
+/** What of requests the sync process is told (core/sync/master.ts decides which of those are announced). */
+function writeSync(
+  word: (field: keyof typeof CONFIG.at, value: number) => void,
+  { settings, table }: Rules,
+): void {
+  const [threshold = 0, period = 0] = settings.sync_threshold.trim().split(/\s+/).map(Number);
+  // A template's own count is that of all requests of its connections.
+  word("sync_first_child", Math.max(1, threshold));
+  // Without a period it is refreshing that announces, from the first request in a state worth it.
+  word("sync_first", period === 0 && settings.sync_refresh_period > 0 ? 2 : 0);
+  word("sync_threshold", threshold);
+  word("sync_period", period);
+  word("sync_on", table.daemons.has("master") ? 1 : 0);
 }
 
 function unprivilegedPortStart(): number {

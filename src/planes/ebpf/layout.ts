@@ -335,6 +335,12 @@ export const CONFIG = struct("config", "Written by user space", {
   lblcr_expiration_s: ["u32", "as the setting"],
   est_services: ["u32", "estimates: services looked at, the highest id + 1"],
   est_dests: ["u32", "estimates: destinations looked at, the highest id + 1"],
+  sync_on: ["u32", "1: a master daemon runs, sync_events is read"],
+  sync_threshold: ["u32", "number of the request from which on a connection is announced"],
+  sync_period: ["u32", "and again every so many requests, 0 = never"],
+  sync_first: ["u32", "requests that are told of whatever their number"],
+  sync_first_child: ["u32", "the same of connections with a template"],
+  sync_spare: ["u32", "0"],
 });
 
 export const STATE = struct("state", "Written by BPF", {
@@ -350,6 +356,7 @@ export const STATE = struct("state", "Written by BPF", {
   ticks: ["u64", "of the timer"],
   spared: [["u32", 16], "drop_entry: connections still spared, by number of packets"],
   drops: [["u64", DROPS], "packets by DROP_*"],
+  sync_lost: ["u64", "events that sync_events had no room for"],
 });
 
 export const TRACE = struct("trace", "What became of the last packet; written with TEST_OUTPUT only", {
@@ -392,6 +399,17 @@ export const LOCALITY = struct("locality", "lblc, lblcr: what was chosen for an 
   spare: ["u32", "0"],
 });
 
+export const SYNC_EVENT = struct(
+  "sync_event",
+  "Record of sync_events: a connection that may have to be announced",
+  {
+    slot: ["u32", "of slab"],
+    generation: ["u32", "of the slot, the low 31 bits"],
+    packets: ["u32", "its requests so far"],
+    spare: ["u32", "0"],
+  },
+);
+
 export const TICKER = struct("ticker", "The timer that sweeps", {
   timer: ["timer", "kernel's"],
 });
@@ -411,7 +429,8 @@ export interface MapLayout {
     | "queue"
     | "array_of_maps"
     | "lru_percpu_hash"
-    | "devmap_hash";
+    | "devmap_hash"
+    | "ringbuf";
   readonly key: number;
   readonly value: number;
   readonly scale: Scale;
@@ -455,6 +474,8 @@ export const MAPS = {
   conn4: { type: "hash", key: KEY4.size, value: CONN_REF.size, scale: "keys", mmap: false },
   conn6: { type: "hash", key: KEY6.size, value: CONN_REF.size, scale: "keys", mmap: false },
   frags: { type: "lru_hash", key: FRAG_KEY.size, value: FRAG.size, scale: "fixed", mmap: false },
+  /** Connections to announce, for the sync process. */
+  sync_events: { type: "ringbuf", key: 0, value: 0, scale: "fixed", mmap: false },
   ticker: { type: "array", key: 4, value: TICKER.size, scale: "fixed", mmap: false },
   /**
    * Destination id by what packets show of a server (key as of `services`). NAT: RIP, its port, the service's protocol (0: any, for
@@ -509,6 +530,7 @@ export const STRUCTS = [
   CONFIG,
   STATE,
   TRACE,
+  SYNC_EVENT,
   TICKER,
   ESTIMATE,
   ESTIMATOR,
