@@ -56,6 +56,11 @@ export class Director implements Context {
   readonly tracker: Tracker;
   readonly random: () => number;
   now: number;
+  /**
+   * Connections that were here are lost, and a peer is about to give them back: packets that would belong to one are dropped, so
+   * that nobody's stack ends it with a RST. Their senders send them again.
+   */
+  awaiting = false;
 
   private readonly flow = new Flow();
   private readonly mirrored = new Flow();
@@ -166,6 +171,7 @@ export class Director implements Context {
     let c = this.connections.lookupOut(flow);
     if (c === 0) {
       if (flow.protocol === PROTO.udp) c = this.scheduling.outgoing(p.bytes, flow);
+      if (c === 0 && this.awaiting && this.ofServer(flow)) return "drop";
       if (c === 0) return this.settings.nat_icmp_send ? this.stray(p, flow) : undefined;
     }
     // Counted after the translation, which may lengthen the packet; states look at what the server sent.
@@ -191,11 +197,25 @@ export class Director implements Context {
     return verdict;
   }
 
+  /** Whether a packet comes from a known server. */
+  private ofServer(flow: Flow): boolean {
+    const { family, source, sourcePort, protocol } = flow;
+    return (
+      flow.fragmentOffset === 0 && this.table.natServer(family, source, sourcePort, protocol) !== undefined
+    );
+  }
+
+  /** Whether a packet that opens nothing is for a service, and could be of a connection that is not known yet. */
+  private ofService(p: Packet, flow: Flow): boolean {
+    if (flow.fragmentOffset !== 0 || flow.truncated || flow.protocol === PROTO.udp) return false;
+    const { family, protocol, target, targetPort } = flow;
+    return this.table.lookup(family, protocol, target, targetPort, p.mark) !== undefined;
+  }
+
   /** A packet of a known server that belongs to no connection. */
   private stray(p: Packet, flow: Flow): Verdict | undefined {
     const { protocol } = flow;
-    if (flow.fragmentOffset !== 0) return undefined;
-    if (!this.table.natServer(flow.family, flow.source, flow.sourcePort, protocol)) return undefined;
+    if (!this.ofServer(flow)) return undefined;
     if (protocol === PROTO.tcp && tcp.flags(p.view, flow.l4) & tcp.FLAG.rst) return undefined;
     if (protocol === PROTO.sctp) {
       const chunk = sctp.firstChunk(p.view, flow.l4, flow.end);
@@ -216,7 +236,7 @@ export class Director implements Context {
     }
     if (c === 0) {
       c = this.scheduling.schedule(p.view, p.bytes, flow, p.mark, hook, false);
-      if (c === OUTCOME.accept) return "accept";
+      if (c === OUTCOME.accept) return this.awaiting && this.ofService(p, flow) ? "drop" : "accept";
       if (c === OUTCOME.refuse) this.forwarder.refuse(p, flow);
       if (c <= 0) return "drop";
     }
@@ -320,9 +340,12 @@ export class Director implements Context {
     this.tracker.onKept = () => {};
   }
 
-  /** A receiver of a master's messages; `syncId` 0 takes those of every id. */
-  backup(syncId: number): SyncBackup {
-    return new SyncBackup(this, this.tracker, this.binding, syncId);
+  /**
+   * A receiver of a master's messages; `syncId` 0 takes those of every id.
+   * @param newer what is known here is newer than what comes: it stays as it is
+   */
+  backup(syncId: number, newer = false): SyncBackup {
+    return new SyncBackup(this, this.tracker, this.binding, syncId, newer);
   }
 
   // --- time -----------------------------------------------------------------------------------------------------------

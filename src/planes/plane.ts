@@ -60,6 +60,9 @@ export interface DataPlane {
   /** Changes some settings; EINVAL for a value out of range. */
   setSettings(change: Partial<Settings>): Promise<void>;
 
+  /** `lost` is called when the process that holds the table ended by itself; the next request starts another. */
+  onLost?(lost: () => void): void;
+
   /** Releases what the client side holds; the rules stay. */
   close(): Promise<void>;
 }

@@ -219,10 +219,14 @@ ${vrrp ? instance : ""}${servers.join("")}`;
     );
   }
 
+  async enginePid(director: Director): Promise<number> {
+    return Number(/process (\d+)/.exec(await this.run(director, "lvsd engine status"))![1]);
+  }
+
   /** The end of a machine: its cable is out, and all of its programs are gone at once, with what they had set. */
   async kill(director: Director): Promise<void> {
     const { pid, vrrpPid } = await this.status(director);
-    const engine = Number(/process (\d+)/.exec(await this.run(director, "lvsd engine status"))![1]);
+    const engine = await this.enginePid(director);
     this.ip("lan", `link set to-${director} down`);
     for (const each of [pid, vrrpPid!, engine]) process.kill(each, "SIGKILL");
     await until(

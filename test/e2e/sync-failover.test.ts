@@ -2,6 +2,7 @@
  * Two directors under `lvsd run`, as they are meant to be: VRRP decides who has the addresses, connections are synchronised. A client
  * holds 2,000 connections while the master dies, returns, and is stopped.
  */
+import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Running, until } from "./daemon-bed.ts";
 import { SyncBed } from "./sync-bed.ts";
@@ -91,6 +92,32 @@ describe.skipIf(!root)("2,000 connections outlive their director", () => {
     expect(told.indexOf("the whole connection table")).toBeLessThan(told.indexOf("Entering MASTER STATE"));
     expect(await bed.say()).toBe(fine());
     expect(await bed.established("d2")).toBe(count);
+  });
+
+  test("its engine alone is killed: another one comes, and has the connections of the backup", async () => {
+    await until(
+      "the backup follows it",
+      () => bed.status("d2"),
+      ({ sync }) => sync?.backup?.peer?.tableMs !== undefined,
+    );
+    const before = await bed.enginePid("d1");
+    process.kill(before, "SIGKILL");
+    await until(
+      "it is gone",
+      async () => existsSync(`/proc/${before}`),
+      (there) => !there,
+    );
+    // Nobody asks: the daemon sees it by itself.
+    await until(
+      "another one is there",
+      () => bed.run("d1", "nft list tables"),
+      (tables) => tables.includes("inet lvsd"),
+    );
+    await bed.has("d1", count);
+    expect(await bed.enginePid("d1")).not.toBe(before);
+    expect(await bed.say()).toBe(fine());
+    expect(await bed.state("d1")).toBe("master");
+    expect((await bed.run("d1", "ipvsadm -Lnc")).match(/10\.3\.0\.2:0/g)).toHaveLength(3);
   });
 
   test("its cable is cut, and is in again: it has the connections of that time before it takes the addresses back", async () => {

@@ -30,6 +30,7 @@ export class SyncBackup {
   private readonly tracker: Tracker;
   private readonly binding: SyncBinding;
   private readonly syncId: number;
+  private readonly newer: boolean;
   private readonly key = {
     family: 4 as 4 | 6,
     protocol: 0,
@@ -41,12 +42,16 @@ export class SyncBackup {
   private readonly destination = new Int32Array(4);
   private readonly known = new Int32Array(4);
 
-  /** `syncId` 0 takes messages of every id. */
-  constructor(context: Context, tracker: Tracker, binding: SyncBinding, syncId: number) {
+  /**
+   * @param syncId 0 takes messages of every id
+   * @param newer connections that are known here stay as they are
+   */
+  constructor(context: Context, tracker: Tracker, binding: SyncBinding, syncId: number, newer: boolean) {
     this.context = context;
     this.tracker = tracker;
     this.binding = binding;
     this.syncId = syncId & 0xff;
+    this.newer = newer;
   }
 
   /** A UDP payload arrived. Never throws. */
@@ -81,6 +86,7 @@ export class SyncBackup {
     let c = template
       ? connections.lookupTemplate(key, entry.engine && text(entry.engine.data))
       : connections.lookupIn(key);
+    if (c !== 0 && this.newer) return;
     if (c !== 0 && !template && !this.leadsTo(c, entry)) {
       // An inactive one is the end of a connection that was replaced here already.
       if (entry.flags & FLAG.inactive) return;

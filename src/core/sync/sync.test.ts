@@ -287,6 +287,28 @@ describe("what a backup does", () => {
     },
   );
 
+  test("while lost connections are awaited their packets are dropped, new ones are served, and what is known here stays", () => {
+    const pair = new Pair({}, (bed) => bed.add(WEB).to(WEB, "10.2.0.11").to(WEB, "10.2.0.12"));
+    pair.connect(1000, 1, "10.2.0.12");
+    pair.connect(1001, 1, "10.2.0.11");
+    const { backup } = pair;
+    backup.director.awaiting = true;
+    const lost = `tcp 10.1.0.2:1000 > ${VIP}:80 A`;
+    expect(backup.in(lost)).toEqual([]);
+    expect(backup.through("tcp 10.2.0.12:80 > 10.1.0.2:1000 A")).toEqual([]);
+    expect(backup.in(`tcp 10.1.0.2:1000 > ${VIP}:81 A`)).toEqual(["accept"]);
+    expect(backup.through("tcp 10.2.0.99:80 > 10.1.0.2:1000 A")).toEqual(["accept"]);
+    // The client of the second one has begun anew meanwhile.
+    expect(backup.in(`tcp 10.1.0.2:1001 > ${VIP}:80 S`)).toHaveLength(1);
+    const receiver = backup.director.backup(0, true);
+    for (const bytes of pair.sender.table(100)) receiver.receive(bytes, backup.now);
+    backup.director.awaiting = false;
+    expect(receiver.counts.created).toBe(1);
+    expect(table(backup)).toEqual(["1000 ESTABLISHED 900s 10.2.0.12", "1001 SYN_RECV 60s 10.2.0.12"]);
+    expect(backup.in(lost)).toEqual(["10.2.0.12 < tcp 10.1.0.2:1000 > 10.2.0.12:80 A"]);
+    expect(backup.in(`tcp 10.1.0.2:1003 > ${VIP}:80 A`)).toEqual(["accept"]);
+  });
+
   test("what ended before its server was added stays ended, and its slot is another's", () => {
     const pair = new Pair();
     pair.backup.director.table.removeDestination(WEB, { family: 4, address: "10.2.0.11", port: 80 });

@@ -92,6 +92,8 @@ export class Balancing {
       ...readMemory(this.#o.stateFile),
       onMemory: (memory) => this.#remember(memory),
     });
+    // Nobody forwards meanwhile: the next look at the table would come too late.
+    this.#plane.onLost?.(() => void this.#supervisor?.repair());
     return this.#supervisor;
   }
 

@@ -44,10 +44,13 @@ class Channel {
   #rest: string[] = [];
   #nextId = 1;
   #served = false;
+  readonly #onLost: () => void;
   closed = false;
 
-  constructor(socket: Socket) {
+  /** @param onLost told when the other end has closed it */
+  constructor(socket: Socket, onLost: () => void) {
     this.#socket = socket;
+    this.#onLost = onLost;
     socket.setEncoding("utf8");
     socket.on("data", (text: string) => this.#read(text));
     socket.on("error", () => socket.destroy());
@@ -88,6 +91,7 @@ class Channel {
     const error = new Disconnected(this.#served);
     for (const waiting of this.#waiting.values()) waiting.reject(error);
     this.#waiting.clear();
+    this.#onLost();
   }
 
   ask(method: string, args: readonly unknown[]): Promise<unknown> {
@@ -127,6 +131,8 @@ export class EngineClient implements DataPlane {
   readonly #paths: EnginePaths;
   readonly #start: boolean;
   #channel: Promise<Channel | undefined> | undefined;
+  #onLost: () => void = () => {};
+  #closed = false;
 
   constructor(options: EngineClientOptions) {
     if (process.geteuid?.() !== 0)
@@ -140,7 +146,7 @@ export class EngineClient implements DataPlane {
     const open = (): Promise<Channel | undefined> =>
       new Promise((resolve, reject) => {
         const socket = connect(this.#paths.socket);
-        socket.once("connect", () => resolve(new Channel(socket)));
+        socket.once("connect", () => resolve(new Channel(socket, () => !this.#closed && this.#onLost())));
         socket.once("error", (error: NodeJS.ErrnoException) => {
           if (error.code === "ENOENT" || error.code === "ECONNREFUSED") resolve(undefined);
           else reject(new TableError("EIO", `connect to the engine: ${error.message}`));
@@ -268,7 +274,12 @@ export class EngineClient implements DataPlane {
     return this.#ask(method, args, false, () => missing(id));
   }
 
+  onLost(lost: () => void): void {
+    this.#onLost = lost;
+  }
+
   async close(): Promise<void> {
+    this.#closed = true;
     const channel = await this.#channel?.catch(() => undefined);
     channel?.close();
     this.#channel = undefined;

@@ -72,7 +72,8 @@ export class Engine {
       now: clock(),
       capacity: CAPACITY,
     });
-    this.#sync = new SyncDaemons(siteOf(this.#director), this.#machine.routes, clock);
+    const site = siteOf(this.#director, (text) => log.info({}, text));
+    this.#sync = new SyncDaemons(site, this.#machine.routes, clock);
     this.plane = localPlane(this.#director, clock, () => this.#sync.apply());
     this.announcer = new Announcer(this.#machine.routes);
     this.#traffic = new Traffic(this.#director, (error) =>
@@ -192,12 +193,12 @@ export class Engine {
     return r.services.length === 0 && this.#usual(r);
   }
 
-  /** Rules of an engine that ended without being told to: whether there were any. */
-  async restore(): Promise<boolean> {
+  /** Takes up the rules of an engine that ended without being told to, if there are any. */
+  async restore(): Promise<void> {
     const rules = this.#file.load();
     if (!rules) {
       this.#file.remove();
-      return false;
+      return;
     }
     const attempt = async (what: string, work: () => Promise<void> | void): Promise<void> => {
       try {
@@ -216,10 +217,15 @@ export class Engine {
       await attempt("a service", () => plane.addService(spec));
       for (const d of destinations) await attempt("a destination", () => plane.addDestination(spec.id, d));
     }
+    // A master's connections may be at a backup, and packets of them come as soon as the filter shows them.
+    this.#director.awaiting = rules.daemons.some((d) => d.state === "master");
     for (const d of rules.daemons) await attempt(`${d.state} daemon`, () => plane.startDaemon(d));
+    if (!this.#director.table.daemons.has("master")) this.#director.awaiting = false;
     await this.applyInterest();
     await this.save();
-    return true;
+    const { awaiting } = this.#director;
+    const fate = awaiting ? "may be at a backup" : "are gone";
+    this.#log.info({}, `rules restored; the connections of the former engine ${fate}`);
   }
 
   /** Nothing is wanted of this engine and nobody is connected through it. */

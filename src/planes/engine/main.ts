@@ -51,7 +51,7 @@ async function main(args: readonly string[]): Promise<void> {
   process.on("unhandledRejection", (error) => log.error({ err: error }, "unexpected"));
 
   const engine = new Engine(paths.rules, log);
-  if (await engine.restore()) log.info({}, "rules restored; the connections of the former engine are gone");
+  await engine.restore();
   let ending = false;
   const end = async (why: string, forget: boolean): Promise<void> => {
     if (ending) return;

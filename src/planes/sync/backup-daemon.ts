@@ -6,16 +6,20 @@
 import type { DaemonStatus } from "../../core/daemon.ts";
 import { type MulticastGroup, MulticastReceiver } from "../../sys/multicast.ts";
 import { formatAddress } from "../../wire/address.ts";
+import { TABLE_BATCH } from "./master-daemon.ts";
 import { Meter } from "./meter.ts";
 import { PeerClient, type PeerReport } from "./peer-client.ts";
 import type { SyncReceiver, SyncSite } from "./site.ts";
 import type { BackupStatus } from "./status.ts";
+import type { WholeTable } from "./table-stream.ts";
 
 /** Messages read in one go, so that packets get their turn. */
 const BATCH = 64;
 const LONGEST_MESSAGE = 65536;
 /** The least time between two tables; a peer that could not be had is asked again when it is heard after this. ms. */
 const RETRY_MS = 5000;
+/** A peer that had given its table and then went away may be back at once, ms. */
+const RETURN_MS = 300;
 /** Another master is followed when the one that is known has been silent for so long, ms. */
 const SILENT_MS = 3000;
 
@@ -163,6 +167,19 @@ export class BackupDaemon {
       this.#ask(this.#key, address);
   }
 
+  /** The table here, for a master that lost its own. */
+  #table(): WholeTable | undefined {
+    const { syncId, maxLen } = this.#status;
+    const site = this.#site;
+    if (!site.table) return undefined;
+    return {
+      messages: () => site.table!({ syncId, maxLen }, TABLE_BATCH),
+      get connections(): number {
+        return site.connections;
+      },
+    };
+  }
+
   #ask(key: Buffer, address: string): void {
     const { port, syncId } = this.#status;
     this.#difference = undefined;
@@ -185,11 +202,12 @@ export class BackupDaemon {
         this.#difference ??= this.#behind(report);
         this.#judge(key, address);
       },
+      table: () => this.#table(),
       closed: (why) => {
         this.#client = undefined;
         // Afterwards it may end as it likes: a master that becomes a backup does.
         this.#failure = complete ? undefined : why;
-        this.#askAgainAt = this.#clock() + RETRY_MS;
+        this.#askAgainAt = this.#clock() + (complete ? RETURN_MS : RETRY_MS);
       },
     });
   }

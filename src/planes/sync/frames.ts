@@ -24,6 +24,8 @@ export const FRAME = {
   complete: 5,
   /** Messages sent to the group so far, entries in them, connections in the table (u64 each). */
   report: 6,
+  /** From who was connected to: asks for the table of the other end, which answers by `table` and `complete`. */
+  ask: 7,
 } as const;
 
 export const MAGIC = Buffer.from("lvsdsyn1", "latin1");

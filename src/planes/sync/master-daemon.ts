@@ -10,13 +10,14 @@ import { type MulticastGroup, MulticastSender } from "../../sys/multicast.ts";
 import { SyncWriter } from "../../wire/sync.ts";
 import { Meter } from "./meter.ts";
 import { PeerServer } from "./peer-server.ts";
+import { Recovering } from "./recovering.ts";
 import type { SyncSite } from "./site.ts";
 import type { MasterStatus } from "./status.ts";
 
 /** How often a master with a key says that it is there when it has nothing else to say, ms. */
 const HEARTBEAT_MS = 1000;
 /** Slots of the table looked at for one step of an answer to a peer. */
-const TABLE_BATCH = 1000;
+export const TABLE_BATCH = 1000;
 
 /** The first address of an interface that is of this family; link-local IPv6 ones with their scope. */
 export function addressOfInterface(name: string, family: 4 | 6): string | undefined {
@@ -30,6 +31,7 @@ export class MasterDaemon {
   readonly #senders: readonly MulticastSender[];
   readonly #master: SyncMaster;
   readonly #server: PeerServer | undefined;
+  readonly #recovering: Recovering | undefined;
   readonly #heartbeat: NodeJS.Timeout | undefined;
   readonly #meter = new Meter();
   #failed = 0;
@@ -50,7 +52,13 @@ export class MasterDaemon {
       send: (message, port) => this.#send(message, port),
     });
     const own = key && addressOfInterface(status.interface, groups[0].family);
-    if (!key || !own) return;
+    const { recovery } = site;
+    if (!key || !own) {
+      if (recovery?.pending)
+        recovery.end("the connections of the former process are gone: there is no sync key");
+      return;
+    }
+    this.#recovering = recovery?.pending ? new Recovering(recovery) : undefined;
     this.#server = new PeerServer(key, {
       syncId: status.syncId & 0xff,
       messages: () => this.#master.table(TABLE_BATCH),
@@ -59,6 +67,7 @@ export class MasterDaemon {
         entries: this.#master.counts.entries,
         connections: site.connections,
       }),
+      taker: (peer) => this.#recovering?.taker(peer),
     });
     // Without the port the announcements go on; the backup says that the table could not be had.
     this.#server.listen(own, status.port).catch(() => {});
@@ -83,6 +92,7 @@ export class MasterDaemon {
   /** Ends; what waits leaves first, and the connections that were too young to be announced. */
   close(): void {
     clearInterval(this.#heartbeat);
+    this.#recovering?.close();
     this.#master.announceYoung();
     this.#site.stopMaster();
     this.#server?.close();

@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import { FRAME, FrameStream, MAGIC, NONCE_LEN } from "./frames.ts";
+import { sendTable, type WholeTable } from "./table-stream.ts";
 
 const CONNECT_MS = 5000;
 /** Reports come every second: a peer that is silent for so long is gone. */
@@ -24,6 +25,8 @@ export interface PeerEvents {
   /** The whole table was sent; so many connections were in it. */
   complete(connections: number): void;
   report(report: PeerReport): void;
+  /** The peer asks for the table here; undefined: there is none to give. */
+  table?(): WholeTable | undefined;
   /** The connection is over; `why` is for people. Nothing follows. */
   closed(why: string): void;
 }
@@ -31,6 +34,7 @@ export interface PeerEvents {
 /** One connection to a peer. */
 export class PeerClient {
   readonly #socket: Socket;
+  readonly #stream: FrameStream;
   readonly #events: PeerEvents;
   #open = true;
 
@@ -38,6 +42,7 @@ export class PeerClient {
   constructor(key: Buffer, host: string, port: number, syncId: number, events: PeerEvents) {
     this.#events = events;
     const stream = new FrameStream(key, true);
+    this.#stream = stream;
     const nonce = randomBytes(NONCE_LEN);
     const socket = connect({ host, port });
     this.#socket = socket;
@@ -73,12 +78,18 @@ export class PeerClient {
   }
 
   #take(type: number, body: Buffer): void {
-    if (type === FRAME.table) this.#events.message(body);
+    if (type === FRAME.ask) void this.#give();
+    else if (type === FRAME.table) this.#events.message(body);
     else if (type === FRAME.complete && body.length === 4) this.#events.complete(body.readUInt32BE());
     else if (type === FRAME.report && body.length === 24) {
       const number = (i: number): number => Number(body.readBigUInt64BE(8 * i));
       this.#events.report({ messages: number(0), entries: number(1), connections: number(2) });
     }
+  }
+
+  async #give(): Promise<void> {
+    const nothing = { messages: () => [], connections: 0 };
+    await sendTable(this.#socket, this.#stream, this.#events.table?.() ?? nothing);
   }
 
   #end(why: string): void {

@@ -5,10 +5,18 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import { createServer, type Server, type Socket } from "node:net";
 import { FRAME, FrameStream, MAGIC, NONCE_LEN } from "./frames.ts";
+import { sendTable } from "./table-stream.ts";
 
 const REPORT_MS = 1000;
 const HANDSHAKE_MS = 5000;
 const MAX_PEERS = 16;
+
+/** Takes the table of a peer. */
+export interface TableTaker {
+  message(bytes: Uint8Array): void;
+  /** The whole of it was here. */
+  complete(): void;
+}
 
 /** What the server tells of. */
 export interface TableSource {
@@ -17,6 +25,8 @@ export interface TableSource {
   /** Every connection as messages of version 1, a few at a time, so that packets get their turn in between. */
   messages(): Iterable<Uint8Array>;
   report(): { readonly messages: number; readonly entries: number; readonly connections: number };
+  /** Who takes the table of the peer with this address; absent or undefined: it is not asked for. */
+  taker?(peer: string): TableTaker | undefined;
 }
 
 /** Serves on one address and port. */
@@ -62,6 +72,7 @@ export class PeerServer {
     const patience = setTimeout(() => socket.destroy(), HANDSHAKE_MS);
     let reports: NodeJS.Timeout | undefined;
     let greeted = false;
+    let taker: TableTaker | undefined;
     this.#sockets.add(socket);
     socket.setNoDelay(true);
     socket.on("error", () => {});
@@ -86,7 +97,13 @@ export class PeerServer {
               socket.destroy();
             reports = setInterval(() => this.#report(socket, stream), REPORT_MS);
             this.#peers++;
+            taker = this.#source.taker?.(socket.remoteAddress ?? "a peer");
+            if (taker) socket.write(stream.frame(FRAME.ask, Buffer.alloc(0)));
             void this.#send(socket, stream);
+          } else if (taker && type === FRAME.table) taker.message(body);
+          else if (taker && type === FRAME.complete) {
+            taker.complete();
+            taker = undefined;
           } else throw new Error(`frame ${type} out of turn`);
         }
       } catch {
@@ -96,20 +113,14 @@ export class PeerServer {
   }
 
   async #send(socket: Socket, stream: FrameStream): Promise<void> {
-    for (const message of this.#source.messages()) {
-      if (socket.destroyed) return;
-      if (!socket.write(stream.frame(FRAME.table, message)))
-        await new Promise<void>((resolve) => {
-          socket.once("drain", resolve);
-          socket.once("close", resolve);
-        });
-      else await new Promise((resolve) => setImmediate(resolve));
-    }
-    if (socket.destroyed) return;
-    const body = Buffer.alloc(4);
-    body.writeUInt32BE(this.#source.report().connections);
-    socket.write(stream.frame(FRAME.complete, body));
-    this.#report(socket, stream);
+    const source = this.#source;
+    const table = {
+      messages: () => source.messages(),
+      get connections(): number {
+        return source.report().connections;
+      },
+    };
+    if (await sendTable(socket, stream, table)) this.#report(socket, stream);
   }
 
   #report(socket: Socket, stream: FrameStream): void {

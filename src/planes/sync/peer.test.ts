@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { FrameStream } from "./frames.ts";
+import { FRAME, FrameStream, MAGIC, NONCE_LEN } from "./frames.ts";
 import { readSyncKey } from "./key.ts";
 import { PeerClient, type PeerReport } from "./peer-client.ts";
 import { PeerServer } from "./peer-server.ts";
@@ -61,6 +61,64 @@ describe("a peer with the same key", () => {
 
   test("but another syncid is sent away", async () => {
     expect(await ask(await serve(), KEY, 8)).toContain("ended the connection");
+  });
+});
+
+describe("a server that lost its own connections", () => {
+  const meet = async (
+    table: (() => { messages: () => Iterable<Uint8Array>; connections: number }) | undefined,
+  ): Promise<{ got: Buffer[]; peer: string }> => {
+    const got: Buffer[] = [];
+    let wanted = true;
+    return new Promise((resolve) => {
+      const server = new PeerServer(KEY, {
+        syncId: 7,
+        messages: () => MESSAGES,
+        report: () => ({ messages: 0, entries: 0, connections: 0 }),
+        taker: (peer) =>
+          wanted
+            ? {
+                message: (bytes) => got.push(Buffer.from(bytes)),
+                complete: () => {
+                  wanted = false;
+                  resolve({ got, peer });
+                },
+              }
+            : undefined,
+      });
+      open.push(server);
+      void server.listen("127.0.0.1", 0).then((port) => {
+        const nothing = { message() {}, complete() {}, report() {}, closed() {} };
+        open.push(new PeerClient(KEY, "127.0.0.1", port, 7, { ...nothing, ...(table && { table }) }));
+      });
+    });
+  };
+
+  test("asks who connects for the whole table, while it gives its own", async () => {
+    const { got, peer } = await meet(() => ({ messages: () => MESSAGES, connections: 500 }));
+    expect(Buffer.concat(got).equals(Buffer.concat(MESSAGES))).toBe(true);
+    expect(peer).toBe("127.0.0.1");
+  });
+
+  test("learns that there is nothing from one that gives none", async () => {
+    expect((await meet(undefined)).got).toEqual([]);
+  });
+
+  test("takes no table that it has not asked for", async () => {
+    const port = await serve();
+    const stream = new FrameStream(KEY, true);
+    const socket = connect(port, "127.0.0.1");
+    open.push({ close: () => socket.destroy() });
+    const nonce = Buffer.alloc(NONCE_LEN);
+    const ended = new Promise((resolve) => socket.once("close", resolve));
+    socket.write(stream.frame(FRAME.hello, Buffer.concat([MAGIC, nonce])));
+    socket.once("data", (bytes) => {
+      for (const { body } of stream.push(bytes)) stream.agree(nonce, Buffer.from(body));
+      socket.on("data", () => {});
+      socket.write(stream.frame(FRAME.request, Buffer.of(7)));
+      socket.write(stream.frame(FRAME.table, MESSAGES[0]));
+    });
+    await ended;
   });
 });
 

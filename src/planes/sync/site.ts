@@ -14,6 +14,16 @@ export interface SyncReceiver {
   receive(bytes: Uint8Array, now: number): void;
 }
 
+/** Connections that a director lost with its process, and that a peer may have. */
+export interface Recovery {
+  /** Whether they are still missed. */
+  readonly pending: boolean;
+  /** Takes them; what is known here already stays as it is. */
+  receiver(): SyncReceiver;
+  /** They are here, or nobody has them; `text` is for the log. */
+  end(text: string): void;
+}
+
 /** The director. */
 export interface SyncSite {
   /** Which daemons are to run. */
@@ -27,4 +37,8 @@ export interface SyncSite {
   stopMaster(): void;
   /** `syncId` 0 takes messages of every id. */
   backup(syncId: number): SyncReceiver;
+  /** Its whole table as messages of version 1, `batch` slots looked at for each step. Absent: it gives none but as a master. */
+  table?(options: Pick<MasterOptions, "syncId" | "maxLen">, batch: number): Iterable<Uint8Array>;
+  /** Absent: connections outlive processes. */
+  readonly recovery?: Recovery;
 }

@@ -1,0 +1,49 @@
+/**
+ * A master whose process died and came again: it asks the first backup with the key that connects for the connections that were here.
+ * Backups connect as soon as they hear it, within a second or so.
+ * @module
+ */
+import type { TableTaker } from "./peer-server.ts";
+import type { Recovery } from "./site.ts";
+
+/** Without a backup for so long there is none, ms. */
+const SILENT_MS = 3000;
+/** A table that is not here after this is waited for no longer, ms. */
+const LIMIT_MS = 10_000;
+
+/** One such wait. */
+export class Recovering {
+  readonly #recovery: Recovery;
+  readonly #began = performance.now();
+  readonly #silence: NodeJS.Timeout;
+  readonly #limit: NodeJS.Timeout;
+
+  constructor(recovery: Recovery) {
+    this.#recovery = recovery;
+    this.#silence = setTimeout(() => this.#end("no backup is there that could have them"), SILENT_MS);
+    this.#limit = setTimeout(() => this.#end("no backup gave them"), LIMIT_MS);
+  }
+
+  /** Who takes a peer's table, while one is wanted. */
+  taker(peer: string): TableTaker | undefined {
+    if (!this.#recovery.pending) return undefined;
+    clearTimeout(this.#silence);
+    const receiver = this.#recovery.receiver();
+    return {
+      message: (bytes) => receiver.receive(bytes, performance.now()),
+      complete: () => this.#end(`${peer} had ${receiver.counts.created} of them`),
+    };
+  }
+
+  close(): void {
+    this.#end("the master daemon ended");
+  }
+
+  #end(how: string): void {
+    clearTimeout(this.#silence);
+    clearTimeout(this.#limit);
+    if (!this.#recovery.pending) return;
+    const seconds = ((performance.now() - this.#began) / 1000).toFixed(1);
+    this.#recovery.end(`the connections of the former process: ${how} (${seconds} s)`);
+  }
+}
