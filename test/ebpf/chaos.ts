@@ -12,9 +12,9 @@ import { serviceSpec } from "../../src/core/table.ts";
 import { destination } from "../../src/testkit/director-bed.ts";
 import { seeded } from "../../src/testkit/random.ts";
 import { Traffic, type World } from "./traffic.ts";
-import type { Twins } from "./twins.ts";
+import { Twins } from "./twins.ts";
 
-export const WORLDS: Readonly<Record<4 | 6, World>> = {
+const WORLDS: Readonly<Record<4 | 6, World>> = {
   4: {
     family: 4,
     vip: "10.9.0.1",
@@ -23,6 +23,7 @@ export const WORLDS: Readonly<Record<4 | 6, World>> = {
     clientPorts: [40001, 40002, 40003, 500],
     servicePorts: [80, 443, 53, 21, 20, 2000],
     serverPorts: [80, 8080, 53, 443],
+    elsewhere: ["203.0.113.9", "10.9.0.2"],
   },
   6: {
     family: 6,
@@ -32,9 +33,10 @@ export const WORLDS: Readonly<Record<4 | 6, World>> = {
     clientPorts: [40001, 40002, 40003, 500],
     servicePorts: [80, 443, 53, 21, 20, 2000],
     serverPorts: [80, 8080, 53, 443],
+    elsewhere: ["2001:db8:99::9", "2001:db8:9::2"],
   },
 };
-export const OWN = ["10.9.0.1", "2001:db8:9::1", "10.1.0.1", "10.2.0.1", "2001:db8:2::1", "2001:db8:1::1"];
+const OWN = ["10.9.0.1", "2001:db8:9::1", "10.1.0.1", "10.2.0.1", "2001:db8:2::1", "2001:db8:1::1"];
 const SCHEDULERS = [
   "rr",
   "wrr",
@@ -79,7 +81,7 @@ const SETTINGS: readonly Partial<Settings>[] = [
 const MTUS = [1500, 1500, 1400, 1300, 9000];
 
 /** Rules that change at random; what the model's table refuses is left out. */
-export class Chaos {
+class Chaos {
   readonly #twins: Twins;
   readonly #random: () => number;
   readonly #world: World;
@@ -206,7 +208,10 @@ export class Chaos {
   }
 }
 
-/** Rules and packets from one seed. */
+/** Model and programs for a seed: half of them with XDP in front. */
+export const twinsFor = (seed: number): Twins => new Twins(OWN, seed % 4 > 1);
+
+/** Rules and packets from one seed. @throws Error that tells the difference */
 export function play(twins: Twins, family: 4 | 6, seed: number, packets: number): void {
   const random = seeded(seed);
   const traffic = new Traffic(WORLDS[family], random);

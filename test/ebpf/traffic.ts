@@ -22,6 +22,8 @@ export interface World {
   readonly clientPorts: readonly number[];
   readonly servicePorts: readonly number[];
   readonly serverPorts: readonly number[];
+  /** Targets beside the VIP: for services by firewall mark, and for nobody. */
+  readonly elsewhere?: readonly string[];
 }
 
 const FLAGS = ["S", "SA", "A", "PA", "FA", "F", "R", "RA", "-", "A", "PA", "A"];
@@ -63,6 +65,13 @@ export class Traffic {
     return `${this.pick(this.chance(3) ? MORE_CHUNKS : CHUNKS)} tag=7 ${fields.join(" ")}`;
   }
 
+  /** What few packets carry between the fixed header and the transport's. */
+  #extras(): string {
+    if (!this.chance(20)) return "";
+    if (this.#world.family === 4) return ` ipopt=${this.pick(["01010101", "9404000001010101"])}`;
+    return this.pick([" hbh=050200000100", " dstopt=010c000000000000000000000000", " flow=0x12345"]);
+  }
+
   #note(kind: string, from: string, to: string, body: string): string {
     return `${kind} ${from} > ${to} ${body}`;
   }
@@ -91,7 +100,8 @@ export class Traffic {
     const body = this.#body();
     const port = this.pick(w.servicePorts);
     const from = this.#end(this.pick(w.clients), this.#portFor(port));
-    return this.#shown(this.#note(this.#kindOf(body), from, this.#end(w.vip, port), body), "in");
+    const to = w.elsewhere && this.chance(12) ? this.pick(w.elsewhere) : w.vip;
+    return this.#shown(this.#note(this.#kindOf(body), from, this.#end(to, port), body + this.#extras()), "in");
   }
 
   /** A packet from a server, or from the VIP as DR servers answer, to a client. */
@@ -140,10 +150,23 @@ export class Traffic {
     return end.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
   }
 
+  /** A packet without ports: of IPsec, which follows its ISAKMP connection, a ping, and protocols that nobody balances. */
+  portless(): Shown {
+    const w = this.#world;
+    const [client, server] = [this.pick(w.clients), this.pick(w.servers)];
+    const kind = this.pick(["proto=50", "proto=51", "proto=89", "echo", "isakmp"]);
+    if (kind === "echo")
+      return this.#shown(`icmp ${client} > ${w.vip} echo eid=7 eseq=1 len=${this.chance(2) ? 8 : 0} ttl=64`, "in");
+    if (kind === "isakmp")
+      return this.#shown(`udp ${this.#end(client, 500)} > ${this.#end(w.vip, 500)} len=40 ttl=64`, "in");
+    if (this.chance(2)) return this.#shown(`ip ${server} > ${client} ${kind} len=40 ttl=64`, "through");
+    return this.#shown(`ip ${client} > ${w.vip} ${kind} len=40 ttl=64`, "in");
+  }
+
   /** Any of these. */
   next(): Shown {
     const n = this.#random();
-    return n < 0.55 ? this.request() : n < 0.93 ? this.reply() : this.error();
+    return n < 0.54 ? this.request() : n < 0.91 ? this.reply() : n < 0.98 ? this.error() : this.portless();
   }
 
   #shown(note: string, way: Way): Shown {

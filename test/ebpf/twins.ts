@@ -113,6 +113,8 @@ export class Twins {
   readonly #front: TestRun | undefined;
   /** Packets that XDP finished. */
   fronted = 0;
+  /** Packets that were shown to both. */
+  shown = 0;
   readonly #sweep: number;
   readonly #packet = new Packet();
   readonly #chance = new Chance();
@@ -310,6 +312,7 @@ export class Twins {
   /** Shows a packet to both a tick later; the difference between the two, or undefined. */
   show(ip: Uint8Array, way: Way, mark = 0): string | undefined {
     this.wait(TICK_MS);
+    this.shown++;
     this.#word = (this.#word * 7 + 11) >>> 0;
     this.#chance.word = this.#word;
     const model = this.#showModel(ip, way, mark);
