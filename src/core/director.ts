@@ -3,7 +3,6 @@
  * decisions is that of `ip_vs_in` and `ip_vs_out` (`net/netfilter/ipvs/ip_vs_core.c`, Linux 6.1).
  * @module
  */
-import * as sctp from "../wire/sctp.ts";
 import * as tcp from "../wire/tcp.ts";
 import { Answers } from "./answers.ts";
 import { ConnectionTable, FLAG } from "./connections.ts";
@@ -21,7 +20,7 @@ import { IcmpErrors, isIcmp } from "./icmp.ts";
 import type { Packet, Verdict } from "./packet.ts";
 import { OUTCOME, Scheduling } from "./scheduling.ts";
 import { checkSetting, DEFAULT_SETTINGS, type Settings } from "./settings.ts";
-import { SCTP_STATE } from "./states/sctp.ts";
+import { SCTP_CHUNK, SCTP_STATE, sctpFirstChunk } from "./states/sctp.ts";
 import { DIRECTION, TCP_STATE } from "./states/tcp.ts";
 import { countIn, countOut } from "./stats.ts";
 import { SyncBackup } from "./sync/backup.ts";
@@ -217,10 +216,8 @@ export class Director implements Context {
     const { protocol } = flow;
     if (!this.ofServer(flow)) return undefined;
     if (protocol === PROTO.tcp && tcp.flags(p.view, flow.l4) & tcp.FLAG.rst) return undefined;
-    if (protocol === PROTO.sctp) {
-      const chunk = sctp.firstChunk(p.view, flow.l4, flow.end);
-      if (chunk >= 0 && sctp.chunkType(p.view, chunk) === sctp.CHUNK.abort) return undefined;
-    }
+    if (protocol === PROTO.sctp && sctpFirstChunk(p.view, flow.l4, flow.end) === SCTP_CHUNK.abort)
+      return undefined;
     const route = this.host.route(flow.family, flow.source, 0);
     this.answers.send(p, flow.at, flow.end, "port", 0, route?.source);
     return "drop";
@@ -262,9 +259,7 @@ export class Director implements Context {
   private opensAnew(v: DataView, flow: Flow): boolean {
     if (flow.fragmentOffset !== 0 || flow.truncated) return false;
     if (flow.protocol === PROTO.tcp) return (tcp.flags(v, flow.l4) & tcp.FLAG.syn) !== 0;
-    if (flow.protocol !== PROTO.sctp) return false;
-    const chunk = sctp.firstChunk(v, flow.l4, flow.end);
-    return chunk >= 0 && sctp.chunkType(v, chunk) === sctp.CHUNK.init;
+    return flow.protocol === PROTO.sctp && sctpFirstChunk(v, flow.l4, flow.end) === SCTP_CHUNK.init;
   }
 
   /** Whether the old connection of these ports gives way to a new one (`conn_reuse_mode`). */

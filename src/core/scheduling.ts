@@ -4,7 +4,6 @@
  * @module
  */
 import { fold, maskWords, wordsToText } from "../wire/address.ts";
-import * as sctp from "../wire/sctp.ts";
 import * as tcp from "../wire/tcp.ts";
 import { FLAG, type NewConnection } from "./connections.ts";
 import type { Context } from "./context.ts";
@@ -18,6 +17,7 @@ import type { Request } from "./schedulers/scheduler.ts";
 import type { RealServer } from "./server.ts";
 import type { Family } from "./service.ts";
 import { callId } from "./sip.ts";
+import { SCTP_CHUNK, sctpFirstChunk } from "./states/sctp.ts";
 import type { Tracker } from "./tracker.ts";
 import type { VirtualService } from "./virtual.ts";
 
@@ -83,7 +83,7 @@ export class Scheduling {
   schedule(v: DataView, bytes: Uint8Array, flow: Flow, mark: number, hook: Hook, embedded: boolean): number {
     if (flow.fragmentOffset !== 0) return OUTCOME.accept;
     if (flow.truncated) return OUTCOME.drop;
-    if (!embedded && flow.protocol === PROTO.sctp && sctp.firstChunk(v, flow.l4, flow.end) < 0)
+    if (!embedded && flow.protocol === PROTO.sctp && sctpFirstChunk(v, flow.l4, flow.end) < 0)
       return OUTCOME.drop;
     // An embedded packet says nothing about how a connection began.
     if (!embedded && !this.opens(v, flow)) return OUTCOME.accept;
@@ -111,9 +111,9 @@ export class Scheduling {
       return (flags & tcp.FLAG.syn) !== 0 || settings.sloppy_tcp !== 0;
     }
     if (flow.protocol === PROTO.sctp) {
-      const type = sctp.chunkType(v, sctp.firstChunk(v, flow.l4, flow.end));
-      if (type === sctp.CHUNK.init) return true;
-      return settings.sloppy_sctp !== 0 && type !== sctp.CHUNK.abort;
+      const type = sctpFirstChunk(v, flow.l4, flow.end);
+      if (type === SCTP_CHUNK.init) return true;
+      return settings.sloppy_sctp !== 0 && type !== SCTP_CHUNK.abort;
     }
     return flow.protocol === PROTO.udp;
   }

@@ -4,6 +4,9 @@
  */
 import { buildPacket } from "../../src/testkit/packet-build.ts";
 import { parseNote } from "../../src/testkit/packet-notation.ts";
+import * as ipv4 from "../../src/wire/ipv4.ts";
+import * as ipv6 from "../../src/wire/ipv6.ts";
+import * as sctp from "../../src/wire/sctp.ts";
 import type { Way } from "./twins.ts";
 
 /** A packet and where the model is to see it. */
@@ -101,7 +104,10 @@ export class Traffic {
     const port = this.pick(w.servicePorts);
     const from = this.#end(this.pick(w.clients), this.#portFor(port));
     const to = w.elsewhere && this.chance(12) ? this.pick(w.elsewhere) : w.vip;
-    return this.#shown(this.#note(this.#kindOf(body), from, this.#end(to, port), body + this.#extras()), "in");
+    return this.#shown(
+      this.#note(this.#kindOf(body), from, this.#end(to, port), body + this.#extras()),
+      "in",
+    );
   }
 
   /** A packet from a server, or from the VIP as DR servers answer, to a client. */
@@ -156,15 +162,60 @@ export class Traffic {
     const [client, server] = [this.pick(w.clients), this.pick(w.servers)];
     const kind = this.pick(["proto=50", "proto=51", "proto=89", "echo", "isakmp"]);
     if (kind === "echo")
-      return this.#shown(`icmp ${client} > ${w.vip} echo eid=7 eseq=1 len=${this.chance(2) ? 8 : 0} ttl=64`, "in");
+      return this.#shown(
+        `icmp ${client} > ${w.vip} echo eid=7 eseq=1 len=${this.chance(2) ? 8 : 0} ttl=64`,
+        "in",
+      );
     if (kind === "isakmp")
       return this.#shown(`udp ${this.#end(client, 500)} > ${this.#end(w.vip, 500)} len=40 ttl=64`, "in");
     if (this.chance(2)) return this.#shown(`ip ${server} > ${client} ${kind} len=40 ttl=64`, "through");
     return this.#shown(`ip ${client} > ${w.vip} ${kind} len=40 ttl=64`, "in");
   }
 
-  /** Any of these. */
+  /** Any of these, some of them broken. */
   next(): Shown {
+    const shown = this.#sound();
+    return this.chance(12) ? this.#broken(shown) : shown;
+  }
+
+  /**
+   * A packet with some bytes that chance put there. Not a fragment, which the model joins first, and with a right IPv4 header checksum,
+   * which the stack checks before the model sees a packet.
+   */
+  #broken({ note, way, ip }: Shown): Shown {
+    const bytes = ip.slice();
+    const changes: string[] = [];
+    for (let n = 0; n <= Math.floor(this.#random() * 3); n++) {
+      const at = Math.floor(this.#random() * Math.min(bytes.length, 80));
+      bytes[at] = Math.floor(this.#random() * 256);
+      // Test runs take whole IP headers only.
+      if (bytes[0] >> 4 === 6 && bytes.length < 40) bytes[0] = ip[0];
+      changes.push(`${at}=${bytes[at]}`);
+    }
+    if (this.chance(8)) changes.push(`cut ${bytes.length}`);
+    const length = changes.at(-1)!.startsWith("cut")
+      ? Math.floor(this.#random() * bytes.length)
+      : bytes.length;
+    const whole = bytes.subarray(0, Math.max(length, bytes[0] >> 4 === 6 ? 40 : 20));
+    this.#settle(whole);
+    return { note: `${note} with ${changes.join(" ")}, ${whole.length} bytes`, ip: whole, way };
+  }
+
+  #settle(ip: Uint8Array): void {
+    const v = new DataView(ip.buffer, 0, ip.length);
+    const header = ip[0] >> 4 === 4 ? 4 * (ip[0] & 15) : 40;
+    if (ip[0] >> 4 === 4 && header >= 20 && ip.length >= header) {
+      ip[6] &= 0xc0;
+      ip[7] = 0;
+      ipv4.setChecksum(v, 0);
+    }
+    // As ip_vs, the model makes a new checksum where ports change, right or wrong as the old one was.
+    const end = ip[0] >> 4 === 4 ? ipv4.totalLength(v, 0) : 40 + ipv6.payloadLength(v, 0);
+    if (ip[ip[0] >> 4 === 4 ? 9 : 6] === 132 && end <= ip.length && end >= header + 12)
+      sctp.setChecksum(v, ip, header, end);
+  }
+
+  #sound(): Shown {
     const n = this.#random();
     return n < 0.54 ? this.request() : n < 0.91 ? this.reply() : n < 0.98 ? this.error() : this.portless();
   }

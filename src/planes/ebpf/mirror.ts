@@ -27,6 +27,7 @@ import {
   SERVICE_STATE,
   TUNNEL_FLAG,
 } from "./layout.ts";
+import { forgetMember } from "./locality.ts";
 import type { Maps } from "./maps.ts";
 import { Runs } from "./order.ts";
 import type { Heritage, Rules } from "./rules.ts";
@@ -34,6 +35,8 @@ import { ServerIndex } from "./servers.ts";
 
 const MARK_FAMILY = 0x80;
 const ERA_MASK = 0xffff;
+/** Schedulers that remember what they chose for an address. */
+const REMEMBERING: readonly string[] = ["lblc", "lblcr"];
 /** What happened to a service, as far as its scheduler has to know: a destination came or went, or is weighed anew. */
 type Change = { readonly at: number; readonly by: 1 | -1 } | "weights" | "settings" | "scheduler";
 
@@ -168,6 +171,8 @@ export class Mirror {
     const { bytes } = this.#maps.array("dests");
     clear(bytes, id, DEST.size);
     this.#onThisHost.delete(id);
+    if (this.#rules.table.services().some(({ spec }) => REMEMBERING.includes(spec.scheduler)))
+      forgetMember(this.#maps, id);
     this.config();
   }
 
