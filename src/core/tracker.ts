@@ -6,6 +6,7 @@
 import * as tcp from "../wire/tcp.ts";
 import { FLAG } from "./connections.ts";
 import type { Context } from "./context.ts";
+import { METHOD_NUMBER } from "./destination.ts";
 import { type Flow, PROTO } from "./flow.ts";
 import type { RealServer } from "./server.ts";
 import {
@@ -175,11 +176,14 @@ export class Tracker {
     connections.setTimeoutMs(c, SCTP_TIMEOUT_MS[next]);
   }
 
-  /** Marks the connection, and moves it between the active and inactive count of its destination, if it is bound to one. */
+  /**
+   * Marks the connection, and moves it between the active and inactive count of its destination, if it is bound to one. One past
+   * every destination is never marked.
+   */
   setActive(c: number, active: boolean): void {
     const { connections, table } = this.context;
     const flags = connections.flags(c);
-    if (active === !(flags & FLAG.inactive)) return;
+    if (active === !(flags & FLAG.inactive) || (flags & FLAG.methodMask) === METHOD_NUMBER.bypass) return;
     const server = table.server(connections.server(c));
     if (server) {
       server.active += active ? 1 : -1;
