@@ -2,7 +2,6 @@
  * What a backup makes of an announced connection, whatever its table is: whether it may be taken, with which flags, on which server.
  * @module
  */
-import { equalWords } from "../../wire/address.ts";
 import type { SyncEntry } from "../../wire/sync.ts";
 import { FLAG } from "../connections.ts";
 import { METHOD_NUMBER } from "../destination.ts";
@@ -60,8 +59,6 @@ export function serverOf(
   const nat = (of.flags & FLAG.methodMask) === METHOD_NUMBER.nat;
   const first = of.fwmark !== 0 && !nat ? 0 : of.destinationPort;
   const at = (port: number): RealServer | undefined =>
-    service.destinations.find(
-      (d) => d.port === port && d.family === of.family && equalWords(d.words, destination),
-    );
+    table.serverAt(of.family, destination, (d) => d.service === service && d.port === port);
   return at(first) ?? at(first ^ of.destinationPort);
 }
