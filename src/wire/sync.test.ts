@@ -54,6 +54,80 @@ test("parse() reads what a kernel with sync_version 0 sent, and SyncWriter write
   expect(viewOfBytes(writer.take())).toEqual(viewOf(OLDER));
 });
 
+const SIX: sync.SyncEntry = {
+  ...ESTABLISHED,
+  family: 6,
+  flags: 0x83,
+  destinationPort: 80,
+  client: bytes("2001:db8:1::2"),
+  virtual: bytes("2001:db8:9::1"),
+  destination: bytes("2001:db8:2::11"),
+};
+const SEQUENCE = [
+  { initial: 0x01020304, delta: 5, previousDelta: 6 },
+  { initial: 0x0708090a, delta: 0xfffffffd, previousDelta: 0x0c },
+] as const;
+const NUMBERS = "01020304 00000005 00000006 0708090a fffffffd 0000000c";
+const LITTLE_NUMBERS = "04030201 05000000 06000000 0a090807 fdffffff 0c000000";
+
+// By the layout of `struct ip_vs_sync_v6`, `ip_vs_sync_conn_options` and `ip_vs_sync_v4`: the first kernels of each version wrote these.
+test.each<[string, 0 | 1, sync.SyncEntry, string]>([
+  [
+    "IPv6, by direct routing",
+    1,
+    SIX,
+    `00050050 01010000 01060048 00000083 0001 791d 0050 0050 00000000 00000384
+     20010db8000100000000000000000002 20010db8000900000000000000000001 20010db8000200000000000000000011`,
+  ],
+  [
+    "sequence numbers of both directions, in network order",
+    1,
+    { ...ESTABLISHED, flags: 0x600, sequence: SEQUENCE },
+    `00050046 01010000 0006003e 00000600 0001 791d 0050 1f90 00000000 00000384
+     0a010002 0a090001 0a02000b 0118 ${NUMBERS}`,
+  ],
+  [
+    "a template with the data of its persistence engine",
+    1,
+    {
+      ...ESTABLISHED,
+      protocol: 17,
+      flags: 0x1100,
+      clientPort: 0,
+      engine: { name: "sip", data: Uint8Array.of(0x61, 0x40) },
+    },
+    `00050035 01010000 0011002d 00001100 0001 0000 0050 1f90 00000000 00000384
+     0a010002 0a090001 0a02000b 0202 6140 0303 736970`,
+  ],
+  [
+    "a template of a fwmark service",
+    1,
+    {
+      ...ESTABLISHED,
+      protocol: 0,
+      flags: 0x1083,
+      clientPort: 0,
+      virtualPort: 0,
+      destinationPort: 0,
+      fwmark: 7,
+      timeoutS: 360,
+    },
+    `0005002c 01010000 00000024 00001083 0001 0000 0000 0000 00000007 00000168
+     0a010002 0a090001 0a02000b`,
+  ],
+  [
+    "version 0 with sequence numbers, in the order of the host",
+    0,
+    { ...ESTABLISHED, flags: 0x600, timeoutS: undefined, sequence: SEQUENCE },
+    `01050034 0006 791d 0050 1f90 0a010002 0a090001 0a02000b 0600 0001 ${LITTLE_NUMBERS}`,
+  ],
+])("bytes and value: %s", (_, version, entry, hex) => {
+  expect(read(hex)).toEqual({ version, syncId: 5, entries: [entry], skipped: 0 });
+  const writer = new sync.SyncWriter(version, 5, 1472);
+  expect(writer.add(entry)).toBe(true);
+  expect(viewOfBytes(writer.take())).toEqual(viewOf(hex));
+});
+
 const HEAD = "0006 0024 00000000 0001 791d 0050 1f90 00000000 00000384 0a010002 0a090001 0a02000b";
 const entryWith = (options: string): string => {
   const size = 0x24 + viewOf(options).byteLength;
@@ -166,10 +240,13 @@ test.skipIf(!tshark)("tshark's dissector reads our messages alike (needs tshark)
     const writer = new sync.SyncWriter(1, 7, 1472);
     writer.add(ESTABLISHED);
     writer.add({ ...ESTABLISHED, state: 7, flags: 0x103, clientPort: 1, fwmark: 9 });
+    const more = new sync.SyncWriter(1, 9, 1472);
+    more.add(SIX);
+    more.add({ ...ESTABLISHED, flags: 0x600, timeoutS: 77, sequence: SEQUENCE });
     const older = new sync.SyncWriter(0, 8, 1472);
-    older.add({ ...ESTABLISHED, state: 7 });
+    older.add({ ...ESTABLISHED, state: 7, flags: 0x600, sequence: SEQUENCE });
     const file = join(directory, "sync.pcap");
-    writeFileSync(file, capture([writer.take(), older.take()]));
+    writeFileSync(file, capture([writer.take(), older.take(), more.take()]));
     const fields = [
       "ipvs.syncid",
       "ipvs.conncount",
@@ -178,6 +255,11 @@ test.skipIf(!tshark)("tshark's dissector reads our messages alike (needs tshark)
       "ipvs.dport",
       "ipvs.caddr",
       "ipvs.state",
+      "ipvs.caddr6",
+      "ipvs.fwmark",
+      "ipvs.timeout",
+      "ipvs.in_seq.initial",
+      "ipvs.out_seq.delta",
     ];
     const out = execFileSync(
       "tshark",
@@ -196,8 +278,10 @@ test.skipIf(!tshark)("tshark's dissector reads our messages alike (needs tshark)
       { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] },
     );
     expect(out.trim().split("\n")).toEqual([
-      "7|2|31005,1|80,80|8080,8080|10.1.0.2,10.1.0.2|0x0001,0x0007",
-      "8|1|31005|80|8080|10.1.0.2|0x0007",
+      "7|2|31005,1|80,80|8080,8080|10.1.0.2,10.1.0.2|0x0001,0x0007||0x00000000,0x00000009|900,900||",
+      // It takes the host's order of bytes for the network's, knows no options of version 1, and reads nothing right behind one.
+      "8|1|31005|80|8080|10.1.0.2|0x0007||||0x04030201|0xfdffffff",
+      "9|2|31005,31005|80,80|80,8080|10.1.0.2|0x0001,0x0001|2001:db8:1::2|0x00000000,0x00000000|900,77||",
     ]);
   } finally {
     rmSync(directory, { recursive: true, force: true });

@@ -42,7 +42,7 @@ export async function waitForPeerTable({ look, limitMs, over, say, next }: WaitO
     if (peer?.tableMs !== undefined) {
       say(
         "info",
-        `the whole connection table of ${peer.address} is here: ${connections} connections, after ${seconds()}`,
+        `the whole connection table of ${peer.address} is here: ${connections} ${connections === 1 ? "connection" : "connections"}, after ${seconds()}`,
       );
       return;
     }

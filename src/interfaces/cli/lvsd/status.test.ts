@@ -156,7 +156,9 @@ describe("the lines about connection sync", () => {
   });
 
   test("what is missing is told: a peer, a key", () => {
-    expect(syncLines({ ...where, role: "backup", key: false, backup: counts }).slice(2)).toEqual([
+    const backup = { ...counts, ignored: 3 };
+    expect(syncLines({ ...where, role: "backup", key: false, backup }).slice(1)).toEqual([
+      "  received 40 messages, 12.3 messages/s, 17.0 kB/s; 30 connections made, 10 updated, 1 messages refused, 3 connections ignored",
       "  no peer heard",
       "  no shared key: no table is asked for or given",
     ]);

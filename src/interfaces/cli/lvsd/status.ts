@@ -175,7 +175,7 @@ export function syncLines(sync: SyncReport): string[] {
     );
   if (backup)
     lines.push(
-      `  received ${backup.messages} messages, ${rate(backup.rates)}; ${backup.created} connections made, ${backup.updated} updated, ${backup.refused} messages refused`,
+      `  received ${backup.messages} messages, ${rate(backup.rates)}; ${backup.created} connections made, ${backup.updated} updated, ${backup.refused} messages refused${backup.ignored > 0 ? `, ${backup.ignored} connections ignored` : ""}`,
     );
   if (backup?.peer) lines.push(`  ${peerLine(backup.peer, backup.connections)}`);
   else if (backup && role !== "master") lines.push("  no peer heard");

@@ -101,7 +101,9 @@ export const failoverSync: Lab = {
     start(1, true),
     address(1, true),
     address(2, false),
-    ...run("director1", "grep -oE 'the whole connection table.*' director1.log", "lvsd status | tail -n 3"),
+    ...run("director1", "grep -oE 'the whole connection table.*' director1.log"),
+    known(1),
+    ...run("director1", "lvsd status | sed -n '/^connection sync/,$p'"),
     title("The download ends, on the connection that it began on"),
     {
       kind: "until",
