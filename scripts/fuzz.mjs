@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** Runs test/ebpf/fuzz.ts, or another program of test/ebpf that is named first; the other arguments are its own. */
 import { spawnSync } from "node:child_process";
-import { rmSync } from "node:fs";
+import { copyFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -21,6 +21,7 @@ await build({
   define: { "import.meta.dirname": "__dirname", "import.meta.filename": "__filename" },
   logLevel: "warning",
 });
+copyFileSync(join(root, "bpf/lvsd.bpf.o"), join(root, "dist/lvsd.bpf.o"));
 process.on("SIGINT", () => {});
 const env = { ...process.env };
 delete env.NODE_EXTRA_CA_CERTS;

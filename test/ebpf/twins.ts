@@ -65,7 +65,7 @@ class Chance {
 }
 
 /** Maps of an object that nobody pinned. */
-class LoadedMaps extends Maps {
+export class LoadedMaps extends Maps {
   readonly #object: BpfObject;
   readonly #maps = new Map<string, BpfMap>();
   readonly #memory = new Map<string, { mapping: Mapping; memory: ArrayMemory }>();

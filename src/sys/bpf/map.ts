@@ -195,6 +195,16 @@ export class BpfMap {
     }
   }
 
+  /** Takes the first value out of a queue whose values are 32-bit numbers; undefined when it is empty. @throws SysError */
+  pop(): number | undefined {
+    const attr = new Attr(32).u32(0, this.fd).u64(16, this.#value);
+    if (attr.try(CMD.MAP_LOOKUP_AND_DELETE_ELEM) === 0)
+      return new DataView(this.#value.buffer).getUint32(0, LITTLE_ENDIAN);
+    const errno = lastErrno();
+    if (errno === ENOENT) return undefined;
+    throw new SysError("bpf MAP_LOOKUP_AND_DELETE_ELEM", errno, this.#what("take from"));
+  }
+
   /** Puts a value at the end of a queue whose values are 32-bit numbers. @throws SysError E2BIG when it is full */
   push(value: number): void {
     new DataView(this.#value.buffer).setUint32(0, value, LITTLE_ENDIAN);
