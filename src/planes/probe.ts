@@ -3,7 +3,7 @@
  * @module
  */
 import { readFileSync } from "node:fs";
-import { defaultPlane, kernelPresent } from "./select.ts";
+import { defaultPlane, holders, kernelPresent } from "./select.ts";
 
 /** One plane's report. */
 export interface PlaneReport {
@@ -21,7 +21,13 @@ type Finding = Omit<PlaneReport, "chosen">;
 export async function planes(): Promise<PlaneReport[]> {
   const chosen = await defaultPlane();
   const findings = [await ebpfReport(), await kernelReport(), await engineReport()];
-  return findings.map((finding) => ({ ...finding, chosen: finding.works && finding.name === chosen }));
+  const withRules = await holders();
+  return findings.map(({ name, works, details }) => ({
+    name,
+    works,
+    details: withRules.includes(name) ? [...details, "it has rules in this network namespace"] : details,
+    chosen: works && name === chosen,
+  }));
 }
 
 async function ebpfReport(): Promise<Finding> {

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import { DaemonBed, type Running } from "./daemon-bed.ts";
+import { noEbpf } from "./planes.ts";
 
 const root = process.getuid?.() === 0;
 const update = process.env["LVSD_UPDATE_DOCS"] === "1";
@@ -11,6 +12,7 @@ const text = readFileSync(DOCUMENT, "utf8");
 /** What differs from run to run is replaced: process numbers, times, counts, widths of columns. */
 const stable = (shown: string): string =>
   shown
+    .replace(/\bplane (ebpf|engine)\b/g, "plane P")
     .replace(/process \d+/g, "process N")
     .replace(/daemon-\d+/g, "daemon-N")
     .replace(/\d+ (connections?|untouched|may finish)\b/g, "N $1")
@@ -26,7 +28,7 @@ const stable = (shown: string): string =>
     .trim();
 
 describe.skipIf(!root)("docs/run.md", () => {
-  const bed = new DaemonBed("m");
+  const bed = new DaemonBed("m", root && noEbpf() === "" ? "ebpf" : "engine");
   let server2: Running;
   let original = "";
   afterAll(async () => {

@@ -8,7 +8,8 @@ import { putAddress } from "../../src/planes/ebpf/encode.ts";
 import { CONN, CONN_FLAG, PHASE, STATE } from "../../src/planes/ebpf/layout.ts";
 import { Maps } from "../../src/planes/ebpf/maps.ts";
 import { ebpfMissing } from "../../src/planes/ebpf/probe.ts";
-import { machineRoot, removeBpffs } from "../../src/sys/bpf/bpffs.ts";
+import { removeBpffs } from "../../src/sys/bpf/bpffs.ts";
+import { machineRoot } from "../../src/sys/bpf/machine-root.ts";
 import { EngineNetwork } from "./engine-network.ts";
 
 const missing = existsSync("dist/lvsd-ebpf.cjs") ? ebpfMissing() : "dist/ is not built";

@@ -7,7 +7,8 @@ import { getAddress } from "../../src/planes/ebpf/encode.ts";
 import { DEST, DEST_FLAG, LOAD, SERVICE, SERVICE_KEY } from "../../src/planes/ebpf/layout.ts";
 import { Maps } from "../../src/planes/ebpf/maps.ts";
 import { ebpfMissing } from "../../src/planes/ebpf/probe.ts";
-import { machineRoot, removeBpffs } from "../../src/sys/bpf/bpffs.ts";
+import { removeBpffs } from "../../src/sys/bpf/bpffs.ts";
+import { machineRoot } from "../../src/sys/bpf/machine-root.ts";
 
 const plane = resolve("dist/lvsd-ebpf.cjs");
 const missing = existsSync(plane) ? ebpfMissing() : "dist/ is not built";

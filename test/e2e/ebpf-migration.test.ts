@@ -17,7 +17,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ebpfMissing } from "../../src/planes/ebpf/probe.ts";
-import { machineRoot } from "../../src/sys/bpf/bpffs.ts";
+import { machineRoot } from "../../src/sys/bpf/machine-root.ts";
 import { EngineNetwork } from "./engine-network.ts";
 
 const missing = existsSync("dist/lvsd-ebpf.cjs")

@@ -2,8 +2,10 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { lvsd, root, runLvsd } from "./lab-console.ts";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import { lvsd, removeLabs, root, runLvsd } from "./lab-console.ts";
+
+afterAll(() => removeLabs());
 
 describe("lvsd install", () => {
   let prefix: string;

@@ -3,14 +3,27 @@
  * @module
  */
 import { spawn } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { removeBpffs } from "../../src/sys/bpf/bpffs.ts";
 
 export const root = join(import.meta.dirname, "../..");
 export const lvsd = join(root, "dist/lvsd.cjs");
 
 /** Prefix of every namespace that these tests make. */
 export const PREFIX = `lv${process.pid}`;
+
+/** Where the labs of these tests keep what belongs in /run/lvsd: other labs and directors of the machine have theirs. */
+export const runDirectory = mkdtempSync(join(tmpdir(), "lvsd-lab-"));
+process.env["LVSD_RUN_DIR"] = runDirectory;
+
+/** Removes every lab of these tests, and what they made beside. */
+export async function removeLabs(...prefixes: string[]): Promise<void> {
+  for (const prefix of prefixes) await runLvsd("lab", "down", "--prefix", prefix);
+  removeBpffs(`${runDirectory}/bpf`);
+  rmSync(runDirectory, { recursive: true, force: true });
+}
 
 export interface Run {
   readonly status: number | null;

@@ -3,10 +3,12 @@
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
-import { expect, test } from "vitest";
-import { PREFIX, runLvsd } from "./lab-console.ts";
+import { afterAll, expect, test } from "vitest";
+import { PREFIX, removeLabs, runLvsd } from "./lab-console.ts";
 
 const ready = process.getuid?.() === 0;
+
+afterAll(() => removeLabs(`${PREFIX}f`, `${PREFIX}s`));
 
 test.skipIf(!ready)(
   "failover: a stopped master, a lost one, and one that is back cost the client less than seconds",

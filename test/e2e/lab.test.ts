@@ -1,11 +1,14 @@
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { machineRoot } from "../../src/sys/bpf/machine-root.ts";
 import {
   examplesOf,
   lvsd,
   PREFIX,
   type Run,
+  removeLabs,
+  runDirectory,
   runLvsd,
   stable,
   updateExample,
@@ -18,16 +21,19 @@ const namespaces = () =>
 /** Everything a lab could leave on the machine itself. */
 function machine() {
   const links = execFileSync("ip", ["-br", "link"], { encoding: "utf8" });
-  const files = existsSync("/run/lvsd") ? readdirSync("/run/lvsd") : [];
-  return { links, files, namespaces: namespaces() };
+  return { links, namespaces: namespaces() };
 }
 
-/** Files in /run may have become fewer: inodes are used again, and their old files go with the lab. */
+/** What the eBPF plane leaves for the next namespace: what it found out, its lock, and the mount point of its pins. */
+const LASTING = ["bpf", "ebpf-works.json", "ebpf.lock"];
+
 function expectNothingLeft(before: ReturnType<typeof machine>) {
-  const { links, files, namespaces } = machine();
+  const { links, namespaces } = machine();
   expect(namespaces).toEqual([]);
   expect(links).toBe(before.links);
-  expect(before.files).toEqual(expect.arrayContaining(files));
+  expect(LASTING).toEqual(expect.arrayContaining(readdirSync(runDirectory)));
+  const pins = `${machineRoot()}${runDirectory}/bpf`;
+  expect(existsSync(pins) ? readdirSync(pins).filter((name) => /^\d/.test(name)) : []).toEqual([]);
 }
 
 /** The answers under a command of a run, such as ["rs2", "rs1"]. */
@@ -85,9 +91,7 @@ describe.skipIf(process.getuid!() !== 0)("labs", () => {
     before = machine();
   });
 
-  afterAll(async () => {
-    await runLvsd("lab", "down", "--prefix", PREFIX);
-  });
+  afterAll(() => removeLabs(PREFIX));
 
   test("nat: three servers in turn; requests and replies pass the director, which rewrites addresses", async () => {
     const text = await traced("nat");

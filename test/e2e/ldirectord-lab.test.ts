@@ -1,8 +1,8 @@
 /**
  * The tutorial of ldirectord, `lvsd lab sorry`, on each plane that works here.
  */
-import { afterEach, describe, expect, test } from "vitest";
-import { PREFIX, runLvsd } from "./lab-console.ts";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { PREFIX, removeLabs, runLvsd } from "./lab-console.ts";
 import { noEbpf } from "./planes.ts";
 
 const root = process.getuid!() === 0;
@@ -11,6 +11,7 @@ if (cannot) console.log(`lab sorry on the eBPF plane is left out: ${cannot}`);
 
 describe.skipIf(!root)("lab sorry", () => {
   const before = process.env["LVSD_PLANE"];
+  afterAll(() => removeLabs(PREFIX));
   afterEach(() => {
     if (before === undefined) delete process.env["LVSD_PLANE"];
     else process.env["LVSD_PLANE"] = before;

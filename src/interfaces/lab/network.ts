@@ -24,7 +24,7 @@ const NEUTRAL = ["all", "default"]
   .join(" ");
 
 /** Where engines and decapsulators keep files, named by the inode of their namespace. */
-const RUN_DIR = "/run/lvsd";
+const RUN_DIR = process.env["LVSD_RUN_DIR"] || "/run/lvsd";
 
 /** Milliseconds after which a command of a lab is given up; all of them take far less. */
 const PATIENCE_MS = 15_000;
@@ -43,11 +43,11 @@ export interface Outcome {
 export function execute(
   file: string,
   args: readonly string[],
-  options: { input?: string; cwd?: string } = {},
+  options: { input?: string; cwd?: string; env?: NodeJS.ProcessEnv } = {},
 ): Promise<Outcome> {
   return new Promise((resolve) => {
     const child = spawn(file, args, {
-      env: labEnvironment(),
+      env: options.env ?? labEnvironment(),
       detached: true,
       stdio: "pipe",
       ...(options.cwd !== undefined && { cwd: options.cwd }),
@@ -79,13 +79,12 @@ export function execute(
 /** The folder of the built commands: this file is bundled into one of them. */
 export const commandsDir = (): string => import.meta.dirname;
 
-/** The environment of everything a lab runs: our commands first on the path. */
-export function labEnvironment(): NodeJS.ProcessEnv {
+/** The environment of everything a lab runs: our commands first on the path, and the plane that the lab needs unless the user named one. */
+export function labEnvironment(lab?: Lab): NodeJS.ProcessEnv {
   const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
   const system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  // Labs show the engine, also where the kernel's ip_vs is loaded; who names another plane gets that.
   return {
-    LVSD_PLANE: "engine",
+    ...(lab?.plane && { LVSD_PLANE: lab.plane.name }),
     ...env,
     PATH: `${join(commandsDir(), "bin")}:${env["PATH"] ?? ""}:${system}`,
   };
@@ -244,12 +243,13 @@ export class Network {
   /** Runs a shell command on a host. */
   shell(host: string, command: string): Promise<Outcome> {
     const where = existsSync(this.folder) ? { cwd: this.folder } : {};
-    return execute("ip", ["netns", "exec", this.namespace(host), "sh", "-c", command], where);
+    const options = { ...where, env: labEnvironment(this.lab) };
+    return execute("ip", ["netns", "exec", this.namespace(host), "sh", "-c", command], options);
   }
 
   /** Starts a program on a host; it ends with the lab at the latest. */
   spawn(host: string, argv: readonly string[], options: SpawnOptions = {}): ChildProcess {
-    const all = { env: labEnvironment(), detached: true, ...options };
+    const all = { env: labEnvironment(this.lab), detached: true, ...options };
     return spawn("ip", ["netns", "exec", this.namespace(host), ...argv], all);
   }
 

@@ -5,7 +5,7 @@
 
 import type { Lab } from "./lab.ts";
 import { EVERY_LAB } from "./labs/index.ts";
-import { labEnvironment, Network, namespacesOf, removeNamespaces } from "./network.ts";
+import { Network, namespacesOf, removeNamespaces } from "./network.ts";
 import { startServers } from "./servers.ts";
 import { introduce, type Print, type TraceDepth, tell, tellTrace } from "./tell.ts";
 
@@ -21,11 +21,10 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** Numbers of those signals, for the exit status 128 + n that a shell expects. */
 const SIGNAL_NUMBER = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 
-/** Stops what a plane has beside its namespace in an orderly way, before the host goes away: an engine, pinned programs. */
+/** Stops what planes have beside their namespaces in an orderly way, before the hosts go away: an engine, pinned programs. */
 async function retire(network: Network): Promise<void> {
   const directors = network.lab.hosts.filter((host) => host.name.startsWith("director"));
-  const ebpf = labEnvironment()["LVSD_PLANE"] === "ebpf";
-  const command = ebpf ? "lvsd planes reset" : "timeout -s KILL 3 lvsd engine stop";
+  const command = "timeout -s KILL 3 lvsd engine stop; lvsd planes reset";
   await Promise.all(directors.map((host) => network.shell(host.name, command)));
 }
 

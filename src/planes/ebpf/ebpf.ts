@@ -36,6 +36,7 @@ import { RuleKeeper } from "./rule-keeper.ts";
 import type { Rules } from "./rules.ts";
 
 // Loaded along with the plane, since commands have it as one file.
+export { ebpfMissing } from "./probe.ts";
 export { report } from "./report.ts";
 
 /** Whether this plane has rules, or settings that are not the default, in the namespace of this thread. */
@@ -204,9 +205,11 @@ export class EbpfPlane implements DataPlane {
       (rules) => shownSettings(rules.settings),
     );
   }
-  async setSettings(change: Partial<Settings>): Promise<void> {
-    checkSettings(change);
-    await this.#keeper.change(() => [{ op: "settings", change }]);
+  setSettings(change: Partial<Settings>): Promise<void> {
+    return this.#keeper.change(() => {
+      checkSettings(change);
+      return [{ op: "settings", change }];
+    });
   }
 
   // --- connections --------------------------------------------------------------------------------------------------------

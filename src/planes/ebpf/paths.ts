@@ -3,8 +3,7 @@
  * kernel never uses again while the machine is up.
  * @module
  */
-import { readFileSync } from "node:fs";
-import { machineRoot } from "../../sys/bpf/bpffs.ts";
+import { machineRoot } from "../../sys/bpf/machine-root.ts";
 import { netnsCookie } from "../../sys/netns.ts";
 
 /** Files and pins of one namespace. */
@@ -45,6 +44,3 @@ export function pathsOf(cookie: string, directory = process.env["LVSD_RUN_DIR"] 
     rules: `${run}/ebpf-${cookie}.rules`,
   };
 }
-
-/** What this boot of the machine is called. */
-export const bootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();

@@ -4,6 +4,7 @@
  * @module
  */
 import { statSync } from "node:fs";
+import { TableError } from "../../core/errors.ts";
 import type { RealServer } from "../../core/server.ts";
 import { collectGarbage } from "./garbage.ts";
 import { TableWriter } from "./hash-tables.ts";
@@ -113,7 +114,11 @@ export class Presence {
       if (installed(this.#paths)) return;
       this.#step("install");
       collectGarbage(this.#paths);
-      install(this.#paths);
+      try {
+        install(this.#paths);
+      } catch (error) {
+        throw error instanceof TableError ? error : cannotInstall(error as Error);
+      }
     });
     this.#step("everything");
     await this.everything(rules);
@@ -221,6 +226,12 @@ export class Presence {
     }
   }
 }
+
+const cannotInstall = (cause: Error): Error =>
+  new Error(
+    `the eBPF plane cannot be set up here: ${cause.message}; LVSD_PLANE=engine needs no BPF, and "lvsd planes" shows what works`,
+    { cause },
+  );
 
 /** Inode of the folder of pins; undefined when there is none. */
 const folderOf = ({ pins }: EbpfPaths): number | undefined => statSync(pins, { throwIfNoEntry: false })?.ino;

@@ -59,6 +59,15 @@ export function checkRoom(
   );
 }
 
+/** The same refusal with the way to a plane that can; one that names a variable of this plane says what to do already. */
+export function withWayOut({ message }: UnsupportedError, noRules: boolean): UnsupportedError {
+  if (message.includes("LVSD_")) return new UnsupportedError(message);
+  const way = noRules
+    ? "give the first command here LVSD_PLANE=engine, and all use the engine plane"
+    : "to change over: ipvsadm-save -n > rules; ipvsadm -C; LVSD_PLANE=engine ipvsadm-restore < rules (or start the daemon anew with LVSD_PLANE=engine)";
+  return new UnsupportedError(`${message}; ${way}`);
+}
+
 /** Name of a destination of a service in messages. */
 export const nameOf = (service: ServiceSpec["id"], { address, port }: DestinationSpec): string =>
   `${serviceKey(service)} → ${address}:${port}`;

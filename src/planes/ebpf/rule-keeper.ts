@@ -4,7 +4,8 @@
  * @module
  */
 import { mkdirSync, rmSync } from "node:fs";
-import { TableError } from "../../core/errors.ts";
+import { TableError, UnsupportedError } from "../../core/errors.ts";
+import { bootId } from "../../sys/boot-id.ts";
 import { SysError } from "../../sys/libc.ts";
 import { applyOperation } from "./apply.ts";
 import { CounterReader } from "./counters.ts";
@@ -12,8 +13,9 @@ import { Journal } from "./journal.ts";
 import { lock } from "./lock.ts";
 import { RulesHost } from "./machine.ts";
 import type { Operation } from "./operation.ts";
-import { bootId, type EbpfPaths } from "./paths.ts";
+import type { EbpfPaths } from "./paths.ts";
 import { Presence } from "./presence.ts";
+import { withWayOut } from "./refusals.ts";
 import { Rules } from "./rules.ts";
 
 /** The trash is looked through again after this long, ms. */
@@ -47,6 +49,8 @@ export class RuleKeeper {
         ? new TableError("EPERM", `${error.message}: BPF needs CAP_BPF and CAP_NET_ADMIN`)
         : error;
     } finally {
+      // Nothing was made, or all is gone.
+      if (!this.#journal.exists && !this.presence.installed) this.#removeFiles();
       unlock();
     }
   }
@@ -117,26 +121,35 @@ export class RuleKeeper {
     this.#rules = undefined;
   }
 
-  /** Changes the rules: all of the operations or none. @throws TableError when one of them is refused */
+  /** Changes the rules: all of the operations or none. @throws TableError, UnsupportedError when one of them is refused */
   async change(operations: (rules: Rules) => readonly Operation[]): Promise<void> {
     await this.alone(async (rules) => {
-      const upkeep = this.#upkeep(rules);
-      const wanted = operations(rules);
-      let made = 0;
-      const all = [...upkeep, ...wanted];
-      const mirrored: (() => void)[] = [];
+      const noRules = rules.table.empty;
       try {
-        for (const operation of all) {
-          mirrored.push(applyOperation(rules, operation, () => this.presence.mirror(rules)));
-          made++;
-        }
+        await this.#change(rules, operations);
       } catch (error) {
-        // Refused, and nothing was written: what came before it in this change is forgotten with the rules in memory.
-        if (made > 0) this.#forget();
-        throw error;
+        throw error instanceof UnsupportedError ? withWayOut(error, noRules) : error;
       }
-      await this.#commit(rules, all, mirrored);
     });
+  }
+
+  async #change(rules: Rules, operations: (rules: Rules) => readonly Operation[]): Promise<void> {
+    const upkeep = this.#upkeep(rules);
+    const wanted = operations(rules);
+    let made = 0;
+    const all = [...upkeep, ...wanted];
+    const mirrored: (() => void)[] = [];
+    try {
+      for (const operation of all) {
+        mirrored.push(applyOperation(rules, operation, () => this.presence.mirror(rules)));
+        made++;
+      }
+    } catch (error) {
+      // Refused, and nothing was written: what came before it in this change is forgotten with the rules in memory.
+      if (made > 0) this.#forget();
+      throw error;
+    }
+    await this.#commit(rules, all, mirrored);
   }
 
   async #commit(rules: Rules, all: readonly Operation[], mirrored: readonly (() => void)[]): Promise<void> {

@@ -6,54 +6,13 @@
  * @module
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, readlinkSync, statfsSync } from "node:fs";
+import { mkdirSync, readFileSync, statfsSync } from "node:fs";
 import { check, raw } from "../libc.ts";
+import { machine, machineRoot } from "./machine-root.ts";
 
 /** `BPF_FS_MAGIC` (`include/uapi/linux/magic.h`). */
 const BPF_FS_MAGIC = 0xcafe4a11;
 const MODE = "mode=0700";
-
-interface Machine {
-  /** A process that sees the machine's mounts. */
-  readonly process: string;
-  /** What stands before an absolute path of that process: "" for who shares its mounts, else /proc/<pid>/root. */
-  readonly root: string;
-}
-
-let cached: Machine | undefined;
-
-/**
- * The farthest ancestor that we may look at, the first process as a rule: `ip netns exec` and its like give mounts of their own
- * to those that they start, not to those that started them.
- */
-function machine(): Machine {
-  if (cached) return cached;
-  const mountsOf = (pid: string): string | undefined => {
-    try {
-      return readlinkSync(`/proc/${pid}/ns/mnt`);
-    } catch {
-      return undefined; // hidden, or gone
-    }
-  };
-  let farthest = "self";
-  for (let pid = String(process.pid); pid !== "0"; pid = parentOf(pid)) {
-    if (mountsOf(pid) !== undefined) farthest = pid;
-  }
-  const same = mountsOf(farthest) === mountsOf("self");
-  cached = { process: farthest, root: same ? "" : `/proc/${farthest}/root` };
-  return cached;
-}
-
-function parentOf(pid: string): string {
-  try {
-    return /^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0";
-  } catch {
-    return "0";
-  }
-}
-
-/** What stands before an absolute path as the machine's first process sees it. */
-export const machineRoot = (): string => machine().root;
 
 /** Whether a bpffs is mounted exactly there. The path may be one below {@link machineRoot}. */
 export function isBpffs(path: string): boolean {

@@ -62,6 +62,7 @@ export async function runProcess(main: Main, program: string): Promise<never> {
     stderr: (text) => write(2, text),
     stderrIsTerminal: () => process.stderr.isTTY === true,
   };
-  const openPlane: OpenPlane = async () => (await import("../../../planes/select.ts")).openPlane();
+  const openPlane: OpenPlane = async () =>
+    (await import("../../../planes/select.ts")).openPlane({ lazy: true });
   process.exit(await main(process.argv.slice(2), io, systemNames(), openPlane));
 }
