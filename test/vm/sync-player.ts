@@ -3,6 +3,9 @@
  * listens; one of them is the kernel's ip_vs, the other the engine. Both tables must come out the same.
  *
  *     client 10.1.0.2 -- 10.1.0.1 master 10.2.0.1 -- 10.2.0.11 server        master 10.5.0.1 -- 10.5.0.2 backup
+ *     client fd01::2  -- fd01::1  master fd02::1  -- fd02::11  server
+ *
+ * Version 0 knows neither IPv6 nor the data of persistence engines: there those services are left out.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -31,21 +34,26 @@ export interface Told {
 
 const CLIENT = `
 const net = require("node:net"), dgram = require("node:dgram");
-const sockets = [];
+const newer = process.argv[1] === "1";
+const sockets = [], wanted = newer ? 6 : 4;
 let answered = 0;
-for (let i = 0; i < 4; i++) {
-  const s = net.connect({ host: "10.9.0.1", port: 80, localPort: 41000 + i });
+for (let i = 0; i < wanted; i++) {
+  const s = net.connect({ host: i < 4 ? "10.9.0.1" : "fd09::1", port: 80, localPort: 41000 + i });
   s.on("connect", () => s.write("one"));
-  s.on("data", () => { if (!s.twice) { s.twice = true; s.write("two"); } else if (++answered === 4) console.log("open"); });
+  s.on("data", () => { if (!s.twice) { s.twice = true; s.write("two"); } else if (++answered === wanted) console.log("open"); });
   s.on("error", (e) => console.log("error " + e.message));
   sockets.push(s);
 }
 const udp = dgram.createSocket("udp4");
-udp.bind(42000, () => { for (let i = 0; i < 4; i++) udp.send("x", 53, "10.9.0.1"); });
+const invite = "INVITE sip:bob@example.org SIP/2.0\\r\\nCall-ID: f81d4fae@example.org\\r\\nContent-Length: 0\\r\\n\\r\\n";
+udp.bind(42000, () => {
+  for (let i = 0; i < 4; i++) udp.send("x", 53, "10.9.0.1");
+  for (let i = 0; newer && i < 4; i++) udp.send(invite, 5060, "10.9.0.1");
+});
 process.stdin.on("data", () => { for (const s of sockets) s.end(); udp.close(); setTimeout(() => { console.log("closed"); process.exit(); }, 500); });
 `;
 const SERVER = `
-require("node:net").createServer((s) => { s.on("data", (d) => s.write(d)); s.on("error", () => {}); }).listen(8080, "10.2.0.11", () => console.log("ready"));
+require("node:net").createServer((s) => { s.on("data", (d) => s.write(d)); s.on("error", () => {}); }).listen(8080, "::", () => console.log("ready"));
 `;
 
 const task = JSON.parse(readFileSync(process.argv[2], "utf8")) as Task;
@@ -67,20 +75,25 @@ function director(where: string, plane: string, line: string): string {
   });
 }
 
-function link(a: string, aAddress: string, b: string, bAddress: string): void {
+function link(a: string, aAddresses: readonly string[], b: string, bAddresses: readonly string[]): void {
   ip(`link add to-${b} netns ${a} type veth peer name to-${a} netns ${b}`);
-  for (const [where, other, address] of [
-    [a, b, aAddress],
-    [b, a, bAddress],
-  ]) {
-    ip(`-n ${where} addr add ${address}/24 dev to-${other}`);
+  for (const [where, other, addresses] of [
+    [a, b, aAddresses],
+    [b, a, bAddresses],
+  ] as const) {
+    for (const address of addresses)
+      ip(`-n ${where} addr add ${address}${address.includes(":") ? "/64 nodad" : "/24"} dev to-${other}`);
     ip(`-n ${where} link set to-${other} up`);
   }
 }
 
 /** Starts a node program in a namespace and waits for its first line. */
-function start(where: string, script: string): Promise<{ child: ChildProcess; line: () => Promise<string> }> {
-  const child = spawn("ip", ["netns", "exec", where, process.execPath, "-e", script], {
+function start(
+  where: string,
+  script: string,
+  ...args: string[]
+): Promise<{ child: ChildProcess; line: () => Promise<string> }> {
+  const child = spawn("ip", ["netns", "exec", where, process.execPath, "-e", script, ...args], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   const lines: string[] = [];
@@ -98,7 +111,7 @@ function start(where: string, script: string): Promise<{ child: ChildProcess; li
 
 /** The connection table as sorted lines without times. */
 function table(where: string, plane: string): string {
-  return director(where, plane, "ipvsadm -Lnc")
+  return director(where, plane, "ipvsadm -Lnc --persistent-conn")
     .split("\n")
     .slice(2)
     .map((row) => row.replace(/\d\d:\d\d/, "mm:ss").trim())
@@ -126,12 +139,18 @@ async function play(c: Case): Promise<Told> {
     ip(`-n ${host} link set lo up`);
   }
   try {
-    link("cl", "10.1.0.2", "dm", "10.1.0.1");
-    link("dm", "10.2.0.1", "se", "10.2.0.11");
-    link("dm", "10.5.0.1", "db", "10.5.0.2");
-    ip("-n cl route add default via 10.1.0.1");
-    ip("-n se route add default via 10.2.0.1");
-    must("ip", ["netns", "exec", "dm", "sysctl", "-qw", "net.ipv4.ip_forward=1"]);
+    link("cl", ["10.1.0.2", "fd01::2"], "dm", ["10.1.0.1", "fd01::1"]);
+    link("dm", ["10.2.0.1", "fd02::1"], "se", ["10.2.0.11", "fd02::11"]);
+    link("dm", ["10.5.0.1"], "db", ["10.5.0.2"]);
+    for (const [where, network] of [
+      ["cl", 1],
+      ["se", 2],
+    ] as const) {
+      ip(`-n ${where} route add default via 10.${network}.0.1`);
+      ip(`-n ${where} -6 route add default via fd0${network}::1`);
+    }
+    const forwarding = ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"];
+    must("ip", ["netns", "exec", "dm", "sysctl", "-qw", ...forwarding]);
     for (const [where, plane] of [
       ["dm", c.master],
       ["db", c.backup],
@@ -141,6 +160,13 @@ async function play(c: Case): Promise<Told> {
       director(where, plane, "ipvsadm -a -t 10.9.0.1:80 -r 10.2.0.11:8080 -m");
       director(where, plane, "ipvsadm -A -u 10.9.0.1:53 -s rr");
       director(where, plane, "ipvsadm -a -u 10.9.0.1:53 -r 10.2.0.11:53 -m");
+      if (c.version === 1) {
+        ip(`-n ${where} addr add fd09::1/128 dev lo`);
+        director(where, plane, "ipvsadm -A -t [fd09::1]:80 -s rr");
+        director(where, plane, "ipvsadm -a -t [fd09::1]:80 -r [fd02::11]:8080 -m");
+        director(where, plane, "ipvsadm -A -u 10.9.0.1:5060 -s rr -p 300 --pe sip");
+        director(where, plane, "ipvsadm -a -u 10.9.0.1:5060 -r 10.2.0.11:5060 -m");
+      }
       director(where, plane, `lvsd settings sync_version=${c.version}`);
     }
     director("dm", c.master, "ipvsadm --start-daemon master --mcast-interface to-db --syncid 7");
@@ -148,7 +174,7 @@ async function play(c: Case): Promise<Told> {
     const server = await start("se", SERVER);
     children.push(server.child);
     await server.line();
-    const client = await start("cl", CLIENT);
+    const client = await start("cl", CLIENT, String(c.version));
     children.push(client.child);
     const said = await client.line();
     if (said !== "open") throw new Error(said);

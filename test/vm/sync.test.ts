@@ -33,6 +33,10 @@ describe.skipIf(reason !== "")("connection synchronisation with the kernel's ip_
       expect(told.open.master.match(/ESTABLISHED 10\.1\.0\.2:4100\d/g)).toHaveLength(4);
       expect(told.open.master).toMatch(/UDP mm:ss\s+UDP\s+10\.1\.0\.2:42000/);
       expect(told.open.master).toMatch(/ASSURED\s+10\.1\.0\.2:0/);
+      if (version === 1) {
+        expect(told.open.master.match(/ESTABLISHED \[?fd01::2\]?:4100[45]/g)).toHaveLength(2);
+        expect(told.open.master).toMatch(/10\.1\.0\.2:0 .*\bsip\b.*f81d4fae@example\.org/);
+      }
       expect(told.closed.backup).toBe(told.closed.master);
       expect(told.closed.master).not.toContain("ESTABLISHED");
     });
