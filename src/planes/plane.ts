@@ -53,6 +53,12 @@ export interface DataPlane {
   /** What the sync daemons did, where the plane knows; undefined when nothing runs that could tell. */
   syncStatus?(): Promise<SyncStatus | undefined>;
 
+  /**
+   * Another director was master at the same time: a backup that connects with the key is asked for its connections, and what could belong
+   * to one of them is dropped until they are here.
+   */
+  expectTable?(): Promise<void>;
+
   /** The connection table, in the plane's own order. */
   connections(): AsyncIterable<ConnectionStatus>;
 

@@ -142,6 +142,28 @@ describe.skipIf(!root)("2,000 connections outlive their director", () => {
     expect(await bed.established("d1")).toBe(count);
   });
 
+  test("the two do not hear each other for a while, both are master: the better one has the other's connections then", async () => {
+    const isolated = async (how: "on" | "off"): Promise<void> => {
+      for (const d of ["d1", "d2"]) await bed.run("lan", `bridge link set dev to-${d} isolated ${how}`);
+    };
+    await until(
+      "the backup follows it",
+      () => bed.status("d2"),
+      ({ sync }) => sync?.backup?.peer?.tableMs !== undefined,
+    );
+    await isolated("on");
+    await bed.becomes("d2", "master");
+    count = await bed.open(50);
+    expect(await bed.say()).toBe(fine());
+    expect(await bed.established("d1")).toBe(count - 150);
+    await isolated("off");
+    await bed.becomes("d2", "backup");
+    // Also what arrives before the table does is answered: nobody ends a connection that may be in it.
+    expect(await bed.say()).toBe(fine());
+    expect(await bed.established("d1")).toBe(count);
+    expect(await bed.state("d1")).toBe("master");
+  });
+
   test("it is stopped: also connections that have hardly begun go on", async () => {
     await until(
       "the backup has asked for the table: nothing comes that way any more",

@@ -136,6 +136,11 @@ export class Balancing {
     return this.#plane?.syncStatus?.();
   }
 
+  /** Another director was master at the same time: it may have connections that are not here. */
+  async expectTable(): Promise<void> {
+    await this.#plane?.expectTable?.();
+  }
+
   /** A word of the operator. */
   async hold(change: (supervisor: Supervisor) => Promise<void>): Promise<void> {
     if (!this.#supervisor) throw new Error("no virtual servers are configured");

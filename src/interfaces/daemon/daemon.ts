@@ -192,6 +192,8 @@ export class Daemon {
       ...(reason && { reason }),
     });
     this.#effects.vrrp(event);
+    if (event.kind === "masterRxLowerPri" && this.#wanted?.global.sync)
+      this.#balancing.expectTable().catch(() => undefined);
     if (event.kind !== "state") return;
     if (event.to === "master") this.#masters.add(event.instance);
     else this.#masters.delete(event.instance);

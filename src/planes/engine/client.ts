@@ -242,6 +242,9 @@ export class EngineClient implements DataPlane {
   async syncStatus(): Promise<SyncStatus | undefined> {
     return (await this.status())?.sync;
   }
+  expectTable(): Promise<void> {
+    return this.#ask("expectTable", [], false, () => undefined);
+  }
   settings(): Promise<Settings> {
     return this.#ask("settings", [], false, () => ({ ...DEFAULT_SETTINGS }));
   }

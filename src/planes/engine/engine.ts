@@ -228,6 +228,11 @@ export class Engine {
     this.#log.info({}, `rules restored; the connections of the former engine ${fate}`);
   }
 
+  /** See {@link DataPlane.expectTable}. */
+  expectTable(): void {
+    this.#sync.expectTable();
+  }
+
   /** Nothing is wanted of this engine and nobody is connected through it. */
   get idle(): boolean {
     const { table, connections } = this.#director;

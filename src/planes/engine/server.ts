@@ -146,6 +146,9 @@ export class ControlServer {
       case "stop":
         setImmediate(this.#o.onStop);
         return undefined;
+      case "expectTable":
+        engine.expectTable();
+        return undefined;
       case "announce":
         engine.announcer.add(String(args[0]), String(args[1]));
         return undefined;

@@ -21,6 +21,9 @@ export const siteOf = (director: Director, log: (text: string) => void): SyncSit
     get pending(): boolean {
       return director.awaiting;
     },
+    begin(): void {
+      director.awaiting = true;
+    },
     receiver: () => director.backup(0, true),
     end(text): void {
       director.awaiting = false;

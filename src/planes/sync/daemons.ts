@@ -67,6 +67,11 @@ export class SyncDaemons {
     };
   }
 
+  /** A backup may have connections that a master here lacks. */
+  expectTable(): void {
+    this.#master?.expectTable();
+  }
+
   close(): void {
     for (const state of [...this.#of.keys()]) this.#end(state);
     this.#sample(false);

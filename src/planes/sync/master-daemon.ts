@@ -31,7 +31,7 @@ export class MasterDaemon {
   readonly #senders: readonly MulticastSender[];
   readonly #master: SyncMaster;
   readonly #server: PeerServer | undefined;
-  readonly #recovering: Recovering | undefined;
+  #recovering: Recovering | undefined;
   readonly #heartbeat: NodeJS.Timeout | undefined;
   readonly #meter = new Meter();
   #failed = 0;
@@ -58,7 +58,8 @@ export class MasterDaemon {
         recovery.end("the connections of the former process are gone: there is no sync key");
       return;
     }
-    this.#recovering = recovery?.pending ? new Recovering(recovery) : undefined;
+    if (recovery?.pending)
+      this.#recovering = new Recovering(recovery, "the connections of the former process");
     this.#server = new PeerServer(key, {
       syncId: status.syncId & 0xff,
       messages: () => this.#master.table(TABLE_BATCH),
@@ -81,6 +82,14 @@ export class MasterDaemon {
       peers: this.#server?.peers ?? 0,
       rates: this.#meter.rates,
     };
+  }
+
+  /** A backup may have connections that are not here: the next one that connects is asked. */
+  expectTable(): void {
+    const { recovery } = this.#site;
+    if (!this.#server || !recovery || recovery.pending) return;
+    recovery.begin();
+    this.#recovering = new Recovering(recovery, "the connections of the other master");
   }
 
   /** To be called once a second. */

@@ -1,6 +1,6 @@
 /**
- * A master whose process died and came again: it asks the first backup with the key that connects for the connections that were here.
- * Backups connect as soon as they hear it, within a second or so.
+ * A master that lacks connections, because its process died and came again, or because another director was master beside it: it asks the
+ * first backup with the key that connects. Backups connect as soon as they hear it, within a second or so.
  * @module
  */
 import type { TableTaker } from "./peer-server.ts";
@@ -14,12 +14,15 @@ const LIMIT_MS = 10_000;
 /** One such wait. */
 export class Recovering {
   readonly #recovery: Recovery;
+  readonly #what: string;
   readonly #began = performance.now();
   readonly #silence: NodeJS.Timeout;
   readonly #limit: NodeJS.Timeout;
 
-  constructor(recovery: Recovery) {
+  /** @param what for the log: which connections */
+  constructor(recovery: Recovery, what: string) {
     this.#recovery = recovery;
+    this.#what = what;
     this.#silence = setTimeout(() => this.#end("no backup is there that could have them"), SILENT_MS);
     this.#limit = setTimeout(() => this.#end("no backup gave them"), LIMIT_MS);
   }
@@ -44,6 +47,6 @@ export class Recovering {
     clearTimeout(this.#limit);
     if (!this.#recovery.pending) return;
     const seconds = ((performance.now() - this.#began) / 1000).toFixed(1);
-    this.#recovery.end(`the connections of the former process: ${how} (${seconds} s)`);
+    this.#recovery.end(`${this.#what}: ${how} (${seconds} s)`);
   }
 }

@@ -14,10 +14,12 @@ export interface SyncReceiver {
   receive(bytes: Uint8Array, now: number): void;
 }
 
-/** Connections that a director lost with its process, and that a peer may have. */
+/** Connections that a director lost with its process, or that another one made beside it, and that a peer may have. */
 export interface Recovery {
   /** Whether they are still missed. */
   readonly pending: boolean;
+  /** They are missed from now on. */
+  begin(): void;
   /** Takes them; what is known here already stays as it is. */
   receiver(): SyncReceiver;
   /** They are here, or nobody has them; `text` is for the log. */
@@ -39,6 +41,6 @@ export interface SyncSite {
   backup(syncId: number): SyncReceiver;
   /** Its whole table as messages of version 1, `batch` slots looked at for each step. Absent: it gives none but as a master. */
   table?(options: Pick<MasterOptions, "syncId" | "maxLen">, batch: number): Iterable<Uint8Array>;
-  /** Absent: connections outlive processes. */
+  /** Absent: none are ever asked of a backup. */
   readonly recovery?: Recovery;
 }
