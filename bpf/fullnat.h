@@ -33,16 +33,14 @@ struct port_search {
 /* The port for one packet: nothing is made, but it must be free. */
 INLINE __u32 try_once(struct work *w)
 {
-	struct conn_ref there = {};
-
 	copy_address(w->key.source, w->naddr);
 	copy_address(w->key.target, w->laddr);
 	w->key.source_port = w->nport;
 	w->key.target_port = w->lport;
 	w->key.protocol = w->protocol;
 	w->key.kind = KIND_PACKET;
-	w->key.zero = 0;
-	if (!find_key(w->family, &w->key, &there))
+	w->key.family = w->family;
+	if (!find_ref(&w->key))
 		return MADE;
 	w->reason = DROP_NO_PORT;
 	return MADE_NOTHING;
@@ -91,13 +89,11 @@ static long try_port(__u32 i, void *context)
 }
 
 /* make_connection() with a local address and port. */
-SHARED int make_fullnat(struct work *w)
+INLINE int make_fullnat(struct work *w)
 {
 	struct port_search search = {};
 	__u32 addresses;
 
-	if (!w)
-		return MADE_NOTHING;
 	addresses = w->local_count ? w->local_count : 1;
 	if (addresses > FULLNAT_ADDRESSES)
 		addresses = FULLNAT_ADDRESSES;

@@ -123,20 +123,22 @@ SHARED int translate_error_reply(packet *p, struct work *w, struct work *q)
 
 	if (!c || !q)
 		return 1;
-	put_outer_address(w, END_SOURCE, c->virtual, &difference);
-	if (put_quoted_address(p, q, END_TARGET, c->virtual, &difference) ||
+	GET_END(w->laddr, c, virtual, w->family);
+	GET_END(w->naddr, c, client, w->family);
+	put_outer_address(w, END_SOURCE, w->laddr, &difference);
+	if (put_quoted_address(p, q, END_TARGET, w->laddr, &difference) ||
 	    put_quoted_port(p, q, END_TARGET, c->virtual_port, &difference))
 		return 1;
 	if (w->method == METHOD_FULLNAT) {
-		put_outer_address(w, END_TARGET, c->client, &difference);
-		if (put_quoted_address(p, q, END_SOURCE, c->client, &difference) ||
+		put_outer_address(w, END_TARGET, w->naddr, &difference);
+		if (put_quoted_address(p, q, END_SOURCE, w->naddr, &difference) ||
 		    put_quoted_port(p, q, END_SOURCE, c->client_port, &difference))
 			return 1;
 	}
 	return finish_icmp(p, w, difference);
 }
 
-/* Client's side to server: the quoted packet becomes what the server sent. */
+/* Client's side to server, by w->naddr and w->laddr: the quoted packet becomes what the server sent. */
 SHARED int translate_error_request(packet *p, struct work *w, struct work *q)
 {
 	__u64 difference = 0;
@@ -166,8 +168,9 @@ SHARED int icmp_reply(packet *p, struct work *w, struct work *q)
 		return TC_ACT_SHOT;
 	if (!is_sound(p, w))
 		return drop(w, DROP_MALFORMED);
+	GET_END(w->naddr, c, client, w->family);
 	if (w->hook == HOOK_INGRESS)
-		step = prepare_reply(p, w, c->client);
+		step = prepare_reply(p, w, w->naddr);
 	/* Errors are not answered with errors. */
 	if (step != STEP_GO && step != STEP_LOCAL)
 		return drop(w, step == STEP_TTL ? DROP_TTL : step == STEP_BIG ? DROP_TOO_BIG : DROP_NO_ROUTE);
@@ -358,7 +361,7 @@ SHARED int relay(packet *p, struct work *w, struct work *q)
 }
 
 /* An error that belongs to no connection. */
-SHARED int icmp_new(packet *p, struct work *w, struct work *q)
+INLINE int icmp_new(packet *p, struct work *w, struct work *q)
 {
 	struct config *g = the_config();
 	struct conn *c;

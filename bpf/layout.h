@@ -50,6 +50,12 @@
 #define CONN_FLAG_NO_CLIENT_PORT 2048
 #define CONN_FLAG_TEMPLATE 4096
 #define CONN_FLAG_ONE_PACKET 8192
+#define CONN_MARK_SERVER_ISN 1
+#define CONN_MARK_FWMARK 2
+#define CONN_MARK_ADOPT 4
+#define REF_REPLY_SHIFT 32
+#define REF_TENTATIVE_SHIFT 33
+#define REF_TAG_SHIFT 34
 #define SETTING_SLOPPY_TCP 1
 #define SETTING_SLOPPY_SCTP 2
 #define SETTING_EXPIRE_NODEST_CONN 4
@@ -89,6 +95,7 @@
 #define LIMIT_DROPS 16
 #define LIMIT_TABLE 4096
 #define LIMIT_MEMBERS 32
+#define LIMIT_REFS 7
 #define HOP_NONE 0
 #define HOP_NEIGHBOUR 1
 #define HOP_RESOLVE 2
@@ -247,7 +254,7 @@ _Static_assert(__builtin_offsetof(struct stats, out_packets) == 16, "stats.out_p
 _Static_assert(__builtin_offsetof(struct stats, in_bytes) == 24, "stats.in_bytes");
 _Static_assert(__builtin_offsetof(struct stats, out_bytes) == 32, "stats.out_bytes");
 
-/* A connection or template; slot of slab */
+/* A connection or template; slot of slab. Two cache lines; packets of IPv4 connections need the first one only */
 struct conn {
 	__u64 ctl; /* generation, flags, state, phase: CTL_*; changed by compare-and-swap */
 	__u64 expires; /* ns */
@@ -258,18 +265,22 @@ struct conn {
 	__u8 protocol; /* IP protocol; 0 for templates of fwmark services */
 	__u8 family; /* 4 or 6, client's side */
 	__u8 dest_family; /* 4 or 6 */
-	__u8 marks; /* 1: server_isn is known */
+	__u8 marks; /* CONN_MARK_* */
 	__be16 client_port; /* 0 for templates */
 	__be16 virtual_port; /* 65535: template that must not match any more */
 	__be16 dest_port; /* RIP's side */
 	__be16 local_port; /* full-NAT */
-	__be32 virtual[4]; /* VIP; the mark, host order, for templates of fwmark services */
 	__u32 service; /* id of the service that scheduled it */
-	__be32 client[4]; /* CIP */
-	__be32 dest_address[4]; /* RIP */
-	__be32 local[4]; /* full-NAT: LIP */
+	__be32 client; /* CIP: first word */
+	__be32 virtual; /* VIP: first word; the mark, host order, for templates of fwmark services */
+	__be32 dest_address; /* RIP: first word */
+	__be32 local; /* full-NAT: LIP: first word */
+	__be32 client_more[3]; /* the other words, where it is IPv6 */
+	__be32 virtual_more[3]; /* the other words, where it is IPv6 */
+	__be32 dest_address_more[3]; /* the other words, where it is IPv6 */
+	__be32 local_more[3]; /* the other words, where it is IPv6 */
 	__u32 children; /* connections under this template */
-	__u32 fwmark; /* mark of the first packet */
+	__u32 fwmark; /* mark of the first packet; 0 unless CONN_MARK_FWMARK */
 	__u32 seq_delta; /* full-NAT: new less old initial sequence number */
 	__u32 server_isn; /* full-NAT: the server's initial sequence number + 1 */
 };
@@ -288,62 +299,47 @@ _Static_assert(__builtin_offsetof(struct conn, client_port) == 36, "conn.client_
 _Static_assert(__builtin_offsetof(struct conn, virtual_port) == 38, "conn.virtual_port");
 _Static_assert(__builtin_offsetof(struct conn, dest_port) == 40, "conn.dest_port");
 _Static_assert(__builtin_offsetof(struct conn, local_port) == 42, "conn.local_port");
-_Static_assert(__builtin_offsetof(struct conn, virtual) == 44, "conn.virtual");
-_Static_assert(__builtin_offsetof(struct conn, service) == 60, "conn.service");
-_Static_assert(__builtin_offsetof(struct conn, client) == 64, "conn.client");
-_Static_assert(__builtin_offsetof(struct conn, dest_address) == 80, "conn.dest_address");
-_Static_assert(__builtin_offsetof(struct conn, local) == 96, "conn.local");
+_Static_assert(__builtin_offsetof(struct conn, service) == 44, "conn.service");
+_Static_assert(__builtin_offsetof(struct conn, client) == 48, "conn.client");
+_Static_assert(__builtin_offsetof(struct conn, virtual) == 52, "conn.virtual");
+_Static_assert(__builtin_offsetof(struct conn, dest_address) == 56, "conn.dest_address");
+_Static_assert(__builtin_offsetof(struct conn, local) == 60, "conn.local");
+_Static_assert(__builtin_offsetof(struct conn, client_more) == 64, "conn.client_more");
+_Static_assert(__builtin_offsetof(struct conn, virtual_more) == 76, "conn.virtual_more");
+_Static_assert(__builtin_offsetof(struct conn, dest_address_more) == 88, "conn.dest_address_more");
+_Static_assert(__builtin_offsetof(struct conn, local_more) == 100, "conn.local_more");
 _Static_assert(__builtin_offsetof(struct conn, children) == 112, "conn.children");
 _Static_assert(__builtin_offsetof(struct conn, fwmark) == 116, "conn.fwmark");
 _Static_assert(__builtin_offsetof(struct conn, seq_delta) == 120, "conn.seq_delta");
 _Static_assert(__builtin_offsetof(struct conn, server_isn) == 124, "conn.server_isn");
 
-/* Two ends of IPv4 packets; key of conn4 */
-struct key4 {
-	__be32 source; /* client, or server of a NAT reply */
-	__be32 target; /* VIP, or client (or LIP) of a NAT reply; the mark for templates of fwmark services */
+/* Two ends of packets: what connections are looked for by */
+struct key {
+	__be32 source[4]; /* client, or server of a NAT reply */
+	__be32 target[4]; /* VIP, or client (or LIP) of a NAT reply; the mark for templates of fwmark services */
 	__be16 source_port; /*  */
 	__be16 target_port; /*  */
 	__u8 protocol; /*  */
 	__u8 kind; /* KIND_* */
-	__u16 zero; /* 0 */
+	__u16 family; /* 4 or 6 */
 };
-_Static_assert(sizeof(struct key4) == 16, "key4");
-_Static_assert(__builtin_offsetof(struct key4, source) == 0, "key4.source");
-_Static_assert(__builtin_offsetof(struct key4, target) == 4, "key4.target");
-_Static_assert(__builtin_offsetof(struct key4, source_port) == 8, "key4.source_port");
-_Static_assert(__builtin_offsetof(struct key4, target_port) == 10, "key4.target_port");
-_Static_assert(__builtin_offsetof(struct key4, protocol) == 12, "key4.protocol");
-_Static_assert(__builtin_offsetof(struct key4, kind) == 13, "key4.kind");
-_Static_assert(__builtin_offsetof(struct key4, zero) == 14, "key4.zero");
+_Static_assert(sizeof(struct key) == 40, "key");
+_Static_assert(__builtin_offsetof(struct key, source) == 0, "key.source");
+_Static_assert(__builtin_offsetof(struct key, target) == 16, "key.target");
+_Static_assert(__builtin_offsetof(struct key, source_port) == 32, "key.source_port");
+_Static_assert(__builtin_offsetof(struct key, target_port) == 34, "key.target_port");
+_Static_assert(__builtin_offsetof(struct key, protocol) == 36, "key.protocol");
+_Static_assert(__builtin_offsetof(struct key, kind) == 37, "key.kind");
+_Static_assert(__builtin_offsetof(struct key, family) == 38, "key.family");
 
-/* Two ends of IPv6 packets; key of conn6 */
-struct key6 {
-	__be32 source[4]; /* as key4 */
-	__be32 target[4]; /* as key4 */
-	__be16 source_port; /*  */
-	__be16 target_port; /*  */
-	__u8 protocol; /*  */
-	__u8 kind; /* KIND_* */
-	__u16 zero; /* 0 */
+/* References of the hash table of connections; a cache line */
+struct bucket {
+	__u64 spilled; /* references that belong here and found room further on only */
+	__u64 refs[7]; /* REF_*; 0 = free; changed by compare-and-swap */
 };
-_Static_assert(sizeof(struct key6) == 40, "key6");
-_Static_assert(__builtin_offsetof(struct key6, source) == 0, "key6.source");
-_Static_assert(__builtin_offsetof(struct key6, target) == 16, "key6.target");
-_Static_assert(__builtin_offsetof(struct key6, source_port) == 32, "key6.source_port");
-_Static_assert(__builtin_offsetof(struct key6, target_port) == 34, "key6.target_port");
-_Static_assert(__builtin_offsetof(struct key6, protocol) == 36, "key6.protocol");
-_Static_assert(__builtin_offsetof(struct key6, kind) == 37, "key6.kind");
-_Static_assert(__builtin_offsetof(struct key6, zero) == 38, "key6.zero");
-
-/* Value of conn4 and conn6 */
-struct conn_ref {
-	__u32 slot; /* of slab */
-	__u32 tag; /* generation << 1 | direction (1: the key is that of replies) */
-};
-_Static_assert(sizeof(struct conn_ref) == 8, "conn_ref");
-_Static_assert(__builtin_offsetof(struct conn_ref, slot) == 0, "conn_ref.slot");
-_Static_assert(__builtin_offsetof(struct conn_ref, tag) == 4, "conn_ref.tag");
+_Static_assert(sizeof(struct bucket) == 64, "bucket");
+_Static_assert(__builtin_offsetof(struct bucket, spilled) == 0, "bucket.spilled");
+_Static_assert(__builtin_offsetof(struct bucket, refs) == 8, "bucket.refs");
 
 /* What fragments of a packet share */
 struct frag_key {
@@ -380,6 +376,8 @@ _Static_assert(__builtin_offsetof(struct frag, zero) == 13, "frag.zero");
 /* Written by user space */
 struct config {
 	__u64 test_now_ns; /* the time, with TEST_CLOCK */
+	__u64 seed[2]; /* random: where connections lie in buckets */
+	__u64 bucket_mask; /* entries of buckets (a power of two) - 1 */
 	__u32 test; /* TEST_* */
 	__u32 settings; /* SETTING_* */
 	__u32 conn_reuse_mode; /* as the setting */
@@ -407,34 +405,36 @@ struct config {
 	__u32 sync_first_child; /* the same of connections with a template */
 	__u32 sync_spare; /* 0 */
 };
-_Static_assert(sizeof(struct config) == 232, "config");
+_Static_assert(sizeof(struct config) == 256, "config");
 _Static_assert(__builtin_offsetof(struct config, test_now_ns) == 0, "config.test_now_ns");
-_Static_assert(__builtin_offsetof(struct config, test) == 8, "config.test");
-_Static_assert(__builtin_offsetof(struct config, settings) == 12, "config.settings");
-_Static_assert(__builtin_offsetof(struct config, conn_reuse_mode) == 16, "config.conn_reuse_mode");
-_Static_assert(__builtin_offsetof(struct config, drop_rate) == 20, "config.drop_rate");
-_Static_assert(__builtin_offsetof(struct config, slots) == 24, "config.slots");
-_Static_assert(__builtin_offsetof(struct config, services4) == 28, "config.services4");
-_Static_assert(__builtin_offsetof(struct config, services6) == 32, "config.services6");
-_Static_assert(__builtin_offsetof(struct config, mark_services) == 36, "config.mark_services");
-_Static_assert(__builtin_offsetof(struct config, ftp_services) == 40, "config.ftp_services");
-_Static_assert(__builtin_offsetof(struct config, any_port_services) == 44, "config.any_port_services");
-_Static_assert(__builtin_offsetof(struct config, port_start) == 48, "config.port_start");
-_Static_assert(__builtin_offsetof(struct config, oneway_dests) == 52, "config.oneway_dests");
-_Static_assert(__builtin_offsetof(struct config, stand_back) == 56, "config.stand_back");
-_Static_assert(__builtin_offsetof(struct config, udp_ms) == 60, "config.udp_ms");
-_Static_assert(__builtin_offsetof(struct config, tcp_ms) == 64, "config.tcp_ms");
-_Static_assert(__builtin_offsetof(struct config, sctp_ms) == 128, "config.sctp_ms");
-_Static_assert(__builtin_offsetof(struct config, lblc_expiration_s) == 192, "config.lblc_expiration_s");
-_Static_assert(__builtin_offsetof(struct config, lblcr_expiration_s) == 196, "config.lblcr_expiration_s");
-_Static_assert(__builtin_offsetof(struct config, est_services) == 200, "config.est_services");
-_Static_assert(__builtin_offsetof(struct config, est_dests) == 204, "config.est_dests");
-_Static_assert(__builtin_offsetof(struct config, sync_on) == 208, "config.sync_on");
-_Static_assert(__builtin_offsetof(struct config, sync_threshold) == 212, "config.sync_threshold");
-_Static_assert(__builtin_offsetof(struct config, sync_period) == 216, "config.sync_period");
-_Static_assert(__builtin_offsetof(struct config, sync_first) == 220, "config.sync_first");
-_Static_assert(__builtin_offsetof(struct config, sync_first_child) == 224, "config.sync_first_child");
-_Static_assert(__builtin_offsetof(struct config, sync_spare) == 228, "config.sync_spare");
+_Static_assert(__builtin_offsetof(struct config, seed) == 8, "config.seed");
+_Static_assert(__builtin_offsetof(struct config, bucket_mask) == 24, "config.bucket_mask");
+_Static_assert(__builtin_offsetof(struct config, test) == 32, "config.test");
+_Static_assert(__builtin_offsetof(struct config, settings) == 36, "config.settings");
+_Static_assert(__builtin_offsetof(struct config, conn_reuse_mode) == 40, "config.conn_reuse_mode");
+_Static_assert(__builtin_offsetof(struct config, drop_rate) == 44, "config.drop_rate");
+_Static_assert(__builtin_offsetof(struct config, slots) == 48, "config.slots");
+_Static_assert(__builtin_offsetof(struct config, services4) == 52, "config.services4");
+_Static_assert(__builtin_offsetof(struct config, services6) == 56, "config.services6");
+_Static_assert(__builtin_offsetof(struct config, mark_services) == 60, "config.mark_services");
+_Static_assert(__builtin_offsetof(struct config, ftp_services) == 64, "config.ftp_services");
+_Static_assert(__builtin_offsetof(struct config, any_port_services) == 68, "config.any_port_services");
+_Static_assert(__builtin_offsetof(struct config, port_start) == 72, "config.port_start");
+_Static_assert(__builtin_offsetof(struct config, oneway_dests) == 76, "config.oneway_dests");
+_Static_assert(__builtin_offsetof(struct config, stand_back) == 80, "config.stand_back");
+_Static_assert(__builtin_offsetof(struct config, udp_ms) == 84, "config.udp_ms");
+_Static_assert(__builtin_offsetof(struct config, tcp_ms) == 88, "config.tcp_ms");
+_Static_assert(__builtin_offsetof(struct config, sctp_ms) == 152, "config.sctp_ms");
+_Static_assert(__builtin_offsetof(struct config, lblc_expiration_s) == 216, "config.lblc_expiration_s");
+_Static_assert(__builtin_offsetof(struct config, lblcr_expiration_s) == 220, "config.lblcr_expiration_s");
+_Static_assert(__builtin_offsetof(struct config, est_services) == 224, "config.est_services");
+_Static_assert(__builtin_offsetof(struct config, est_dests) == 228, "config.est_dests");
+_Static_assert(__builtin_offsetof(struct config, sync_on) == 232, "config.sync_on");
+_Static_assert(__builtin_offsetof(struct config, sync_threshold) == 236, "config.sync_threshold");
+_Static_assert(__builtin_offsetof(struct config, sync_period) == 240, "config.sync_period");
+_Static_assert(__builtin_offsetof(struct config, sync_first) == 244, "config.sync_first");
+_Static_assert(__builtin_offsetof(struct config, sync_first_child) == 248, "config.sync_first_child");
+_Static_assert(__builtin_offsetof(struct config, sync_spare) == 252, "config.sync_spare");
 
 /* Written by BPF */
 struct state {

@@ -2,6 +2,7 @@
 /*
  * The director as TC programs. See README.md for a packet's way through them.
  */
+#include "adoption.h"
 #include "fragments.h"
 #include "icmp.h"
 #include "parse.h"
@@ -187,6 +188,14 @@ int lvsd_start(packet *p)
 	if (bpf_timer_set_callback(&t->timer, tick))
 		return 2;
 	return bpf_timer_start(&t->timer, TICK_NS, 0) ? 3 : 0;
+}
+
+/* Puts connections that user space wrote into the hash table; by test run. */
+SEC("tc")
+int lvsd_adopt(packet *p)
+{
+	(void)p;
+	return adopt_all();
 }
 
 /* Sweeps the whole table once; with a mark, no more than the timer does in a tick. By test run. */

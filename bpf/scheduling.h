@@ -133,7 +133,7 @@ SHARED int connect_to(struct work *w, __u32 onepacket)
 /* The key of the template that covers this packet: per port, per mark, or per client. */
 INLINE void template_key(struct work *w, const struct service *s)
 {
-	struct key6 *k = &w->template_key;
+	struct key *k = &w->template_key;
 
 	for (int i = 0; i < 4; i++)
 		k->source[i] = w->saddr[i] & s->mask[i];
@@ -142,7 +142,7 @@ INLINE void template_key(struct work *w, const struct service *s)
 	k->target_port = 0;
 	k->protocol = w->protocol;
 	k->kind = KIND_TEMPLATE;
-	k->zero = 0;
+	k->family = w->family;
 	if (s->fwmark) {
 		k->protocol = 0;
 		k->target[0] = s->fwmark;
@@ -153,13 +153,12 @@ INLINE void template_key(struct work *w, const struct service *s)
 }
 
 /* Takes a template by counting a child, which keeps the sweeper off; 0 when it died meanwhile. */
-INLINE int adopt_by(struct conn *t, __u32 tag)
+INLINE int adopt_by(struct conn *t)
 {
-	__u64 ctl;
+	__u64 ctl = READ_ONCE(t->ctl);
 
 	ADD(&t->children, 1);
-	ctl = READ_ONCE(t->ctl);
-	if (ctl_phase(ctl) == PHASE_LIVE && (ctl_generation(ctl) & 0x7fffffff) == tag >> 1)
+	if (ctl_phase(ctl) == PHASE_LIVE && !((READ_ONCE(t->ctl) ^ ctl) & CTL_WHO))
 		return 1;
 	SUB(&t->children, 1);
 	return 0;
@@ -191,23 +190,22 @@ SHARED int make_template(struct work *w, __u32 timeout_ms, __u32 at_service_port
 	c->protocol = w->template_key.protocol;
 	c->family = w->family;
 	c->dest_family = d->family;
-	c->marks = 0;
+	put_mark(c, w->mark);
 	c->client_port = 0;
 	c->virtual_port = w->template_key.target_port;
 	c->dest_port = w->template_key.target_port && at_service_port ? d->port : 0;
 	c->local_port = 0;
 	c->service = d->service;
-	c->fwmark = w->mark;
-	copy_address(c->client, w->template_key.source);
-	copy_address(c->virtual, w->template_key.target);
-	copy_address(c->dest_address, d->address);
+	SET_END(c, client, w->template_key.source, w->family);
+	SET_END(c, virtual, w->template_key.target, w->family);
+	SET_END(c, dest_address, d->address, d->family);
 	ADD(&c->children, 1);
 	ctl = (d->method & CONN_FLAG_METHOD_MASK) | CONN_FLAG_TEMPLATE | CONN_FLAG_INACTIVE | CONN_FLAG_HASHED;
 	if (d->method != METHOD_NAT && d->method != METHOD_FULLNAT)
 		ctl |= CONN_FLAG_NO_OUTPUT;
 	ctl = ctl_make(generation, ctl, 0, PHASE_LIVE);
 	WRITE_ONCE(c->ctl, ctl);
-	if (insert_key(w->family, &w->template_key, slot, generation << 1, BPF_NOEXIST)) {
+	if (insert_key(&w->template_key, c, slot, 0) != KEY_IN) {
 		SUB(&c->children, 1);
 		give_slot(c, slot, ctl);
 		return 0;
@@ -220,27 +218,28 @@ SHARED int make_template(struct work *w, __u32 timeout_ms, __u32 at_service_port
 /* The destination that w->template_key's template leads to, in w->dest, with a child counted in w->parent; 0 = none usable. */
 SHARED int use_template(struct work *w, __u32 settings)
 {
-	struct conn_ref ref = {};
 	struct conn *t;
 	struct dest *d;
 	struct load *l;
+	__u64 ref;
 
-	if (!w || !find_key(w->family, &w->template_key, &ref))
+	if (!w)
 		return 0;
-	t = follow(&ref, w->now);
-	if (!t || !adopt_by(t, ref.tag))
+	ref = find_ref(&w->template_key);
+	t = follow(ref, w->now);
+	if (!t || !adopt_by(t))
 		return 0;
 	d = dest_at(t->dest);
 	l = load_of(t->dest);
 	if (d && l && (READ_ONCE(d->flags) & DEST_FLAG_AVAILABLE) &&
 	    !((settings & SETTING_EXPIRE_QUIESCENT_TEMPLATE) && READ_ONCE(l->weight) == 0)) {
 		w->dest = t->dest;
-		w->parent = ref.slot;
+		w->parent = ref;
 		return 1;
 	}
 	/* Unusable: it lives on, but never matches again. */
 	SUB(&t->children, 1);
-	unhash_connection(ref.slot, w->now, 0);
+	unhash_connection(ref, w->now, 0);
 	return 0;
 }
 
@@ -284,10 +283,8 @@ INLINE int schedule_persistent(struct work *w, const struct config *g, const str
 /* A reply of a local server, or a packet that was handed to lo after translation: the other side of a connection. */
 INLINE int is_answer(struct work *w)
 {
-	struct conn_ref ref = {};
-
 	reversed_key(&w->key, w);
-	return find_key(w->family, &w->key, &ref) && follow(&ref, w->now);
+	return follow(find_ref(&w->key), w->now) != 0;
 }
 
 /* Schedules a packet that belongs to no connection. */

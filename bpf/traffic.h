@@ -22,12 +22,11 @@ INLINE void load_connection(struct work *w, const struct conn *c)
 	if (d && c->dest) {
 		w->service = d->service;
 		w->available = READ_ONCE(d->flags) & DEST_FLAG_AVAILABLE;
-		/* As in the connection, whose second cache line is left alone this way. */
-		copy_address(w->naddr, d->address);
 	}
+	GET_END(w->naddr, c, dest_address, c->dest_family);
 	if (w->method == METHOD_FULLNAT) {
 		w->lport = c->local_port;
-		copy_address(w->laddr, c->local);
+		GET_END(w->laddr, c, local, w->family);
 	}
 }
 
@@ -61,8 +60,9 @@ SHARED int reply(packet *p, struct work *w)
 	if (!c || !g)
 		return TC_ACT_UNSPEC;
 	load_connection(w, c);
+	GET_END(w->naddr, c, client, w->family);
 	if (w->hook == HOOK_INGRESS)
-		step = prepare_reply(p, w, c->client);
+		step = prepare_reply(p, w, w->naddr);
 	if (step != STEP_GO && step != STEP_LOCAL) {
 		d = dest_at(w->dest);
 		if (!d)
@@ -74,8 +74,7 @@ SHARED int reply(packet *p, struct work *w)
 		count_out(w);
 	track(w, g, c, TOWARDS_CLIENT);
 	restart(c, w->now);
-	copy_address(w->laddr, c->virtual);
-	copy_address(w->naddr, c->client);
+	GET_END(w->laddr, c, virtual, w->family);
 	if (rewrite(p, w, END_SOURCE, c->virtual_port))
 		return drop(w, DROP_FAILED);
 	if (w->method == METHOD_FULLNAT && rewrite(p, w, END_TARGET, c->client_port))
@@ -103,20 +102,20 @@ SHARED int passing_reply(struct work *w)
 SHARED int find_passing(struct work *w)
 {
 	struct config *g = the_config();
-	struct conn_ref ref = {};
 	struct conn *c;
+	__u64 ref;
 
 	/* What goes to a service is no reply, and is spared the look-up: 400 ns where the table is large. */
 	if (!w || !g || find_service(w, g))
 		return 0;
 	reversed_key(&w->key, w);
-	if (!find_key(w->family, &w->key, &ref) || (ref.tag & 1))
+	ref = find_ref(&w->key);
+	if (ref & REF_REPLY)
 		return 0;
-	c = follow(&ref, w->now);
+	c = follow(ref, w->now);
 	if (!c || has_reply_key(ctl_flags(READ_ONCE(c->ctl))))
 		return 0;
-	w->slot = ref.slot;
-	w->tag = ref.tag;
+	take_up(w, c, ref);
 	return 1;
 }
 

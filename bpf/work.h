@@ -94,12 +94,10 @@ struct work {
 	__u32 zero;	  /* always 0, which the verifier cannot know */
 	struct scan scan;
 	struct way way;
-	struct key6 key;
-	struct key4 key4;
-	struct key6 key6;
+	struct key key;
 	struct bpf_fib_lookup fib;
 	struct bpf_redir_neigh hop;
-	struct key6 template_key;
+	struct key template_key;
 	__be32 masked[4];
 	__u8 scratch[1536];
 };

@@ -271,9 +271,11 @@ SHARED int xdp_reply(struct xdp_md *x, struct work *w)
 	/* Now and then TC sends one, which keeps the neighbour's entry alive. */
 	if (w->method != METHOD_NAT || w->ttl <= 1 || xdp_lacks_checksum(x, w) || !chance(w->test, 64))
 		return XDP_PASS;
-	if (!xdp_route_back(x, w, c->client))
+	GET_END(w->naddr, c, client, w->family);
+	if (!xdp_route_back(x, w, w->naddr))
 		return XDP_PASS;
-	if (xdp_rewrite(x, w, END_SOURCE, c->virtual, c->virtual_port))
+	GET_END(w->laddr, c, virtual, w->family);
+	if (xdp_rewrite(x, w, END_SOURCE, w->laddr, c->virtual_port))
 		return XDP_PASS;
 	if (w->available)
 		count_out(w);

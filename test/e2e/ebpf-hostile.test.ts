@@ -4,7 +4,6 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { putAddress } from "../../src/planes/ebpf/encode.ts";
 import { CONN, CONN_FLAG, PHASE, STATE } from "../../src/planes/ebpf/layout.ts";
 import { Maps } from "../../src/planes/ebpf/maps.ts";
 import { ebpfMissing } from "../../src/planes/ebpf/probe.ts";
@@ -137,7 +136,7 @@ describe.skipIf(missing)("a table of a million connections", () => {
       view.setUint16(at + CONN.at.client_port, 1024 + (slot & 0x7fff));
       view.setUint32(at + CONN.at.client, 0x0b000000 + (slot >> 5));
     }
-    putAddress(bytes, CONN.size + CONN.at.virtual, "10.0.0.1");
+    view.setUint32(CONN.size + CONN.at.virtual, 0x0a000001);
     maps.array("state").view.setUint32(STATE.at.fresh, COUNT + 1, true);
     maps.close();
     const began = performance.now();

@@ -30,7 +30,7 @@ const MORE: readonly (readonly [before: RegExp, added: string])[] = [
   [/ctl: \["u64", "generation/, 'before: ["u64", "test"],\n  '],
   [/virtual_port: \["be16", "65535/, 'between: [["u8", 16], "test"],\n  '],
   [/weight: \["u32", "user space: 0 = quiesced/, 'spare: [["u32", 4], "test"],\n  '],
-  [/slot: \["u32", "of slab"/, 'spare: ["u64", "test"],\n  '],
+  [/spilled: \["u64", "references/, 'spare: [["u64", 8], "test"],\n  '],
   [/fresh: \["u32", "slots below/, 'spare_before: ["u64", "test"],\n  '],
   [/seen: \[\["u64", 5\], "BPF/, 'spare: ["u64", "test"],\n    '],
 ];

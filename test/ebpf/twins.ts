@@ -11,6 +11,7 @@ import type { ServiceId, ServiceSpec } from "../../src/core/service.ts";
 import type { Settings } from "../../src/core/settings.ts";
 import { sctpFirstChunk } from "../../src/core/states/sctp.ts";
 import type { Timeouts } from "../../src/core/timeouts.ts";
+import { type End, endBytes } from "../../src/planes/ebpf/ends.ts";
 import { TableWriter } from "../../src/planes/ebpf/hash-tables.ts";
 import { image, loadImage } from "../../src/planes/ebpf/image.ts";
 import {
@@ -128,7 +129,7 @@ export class Twins {
     this.host = new RecordingHost(own);
     this.model = new Director({ host: this.host, random: this.#chance.next, now: this.now });
     this.rules = new Rules(this.host);
-    const object = loadImage(image().bytes, { connections: 4096, keys: 8192, services: 64, dests: 256 });
+    const object = loadImage(image().bytes, { connections: 4096, buckets: 2048, services: 64, dests: 256 });
     this.maps = new LoadedMaps(object);
     this.#mirror = new Mirror(
       this.maps,
@@ -150,6 +151,7 @@ export class Twins {
     const config = this.maps.array("config").view;
     config.setUint32(CONFIG.at.test, TEST.clock | TEST.output | TEST.random, true);
     config.setUint32(CONFIG.at.slots, 4096, true);
+    config.setBigUint64(CONFIG.at.bucket_mask, 2047n, true);
     const state = this.maps.array("state").view;
     state.setUint32(STATE.at.fresh, 1, true);
     state.setUint32(STATE.at.hand, 1, true);
@@ -289,7 +291,7 @@ export class Twins {
   /** Gives the programs' twin of a template a tick more. */
   #delay(c: number): void {
     const { connections } = this.model;
-    const { view } = this.maps.array("slab");
+    const { bytes, view } = this.maps.array("slab");
     const fresh = this.maps.array("state").view.getUint32(STATE.at.fresh, true);
     for (let slot = 1; slot < fresh; slot++) {
       const at = slot * CONN.size;
@@ -299,9 +301,9 @@ export class Twins {
       if (view.getUint16(at + CONN.at.virtual_port) !== connections.virtualPort(c)) continue;
       const due = view.getBigUint64(at + CONN.at.expires, true);
       if (due !== BigInt(this.now) * 1_000_000n) continue;
-      const same = [0, 1, 2, 3].every(
-        (i) => view.getInt32(at + CONN.at.client + 4 * i) === connections.clientWord(c, i),
-      );
+      const family = view.getUint8(at + CONN.at.family) === 6 ? 6 : 4;
+      const client = new DataView(endBytes(family, bytes, at, "client").buffer);
+      const same = [0, 1, 2, 3].every((i) => client.getInt32(4 * i) === connections.clientWord(c, i));
       if (same) view.setBigUint64(at + CONN.at.expires, due + BigInt(TICK_MS) * 1_000_000n, true);
     }
   }
@@ -485,15 +487,19 @@ export class Twins {
   }
 
   programConnections(): string[] {
-    const { view } = this.maps.array("slab");
+    const { bytes, view } = this.maps.array("slab");
     const lines: string[] = [];
     const fresh = this.maps.array("state").view.getUint32(STATE.at.fresh, true);
     for (let slot = 1; slot < fresh; slot++) {
       const at = slot * CONN.size;
       const ctl = view.getBigUint64(at + CONN.at.ctl, true);
       if (Number(ctl & 0xffn) !== PHASE.live) continue;
-      const words = (field: "client" | "virtual" | "dest_address", host = false) =>
-        [0, 1, 2, 3].map((i) => view.getUint32(at + CONN.at[field] + 4 * i, host).toString(16)).join(":");
+      const words = (field: End, host = false) => {
+        const of = field === "dest_address" ? "dest_family" : "family";
+        const whole = endBytes(view.getUint8(at + CONN.at[of]) === 6 ? 6 : 4, bytes, at, field);
+        const words = new DataView(whole.buffer);
+        return [0, 4, 8, 12].map((i) => words.getUint32(i, host).toString(16)).join(":");
+      };
       const port = (field: "client_port" | "virtual_port" | "dest_port") =>
         view.getUint16(at + CONN.at[field]);
       const word = (field: "timeout_ms" | "in_packets" | "children") =>

@@ -9,7 +9,8 @@ import { SCTP_STATE_NAMES } from "../../core/states/sctp.ts";
 import { TCP_STATE_NAMES } from "../../core/states/tcp.ts";
 import { LITTLE_ENDIAN } from "../../wire/netlink.ts";
 import { getAddress } from "./encode.ts";
-import { CONFIG, CONN, CONN_FLAG, CTL, PHASE, STATE, TEST } from "./layout.ts";
+import { getEnd } from "./ends.ts";
+import { CONFIG, CONN, CONN_FLAG, CONN_MARK, CTL, PHASE, STATE, TEST } from "./layout.ts";
 import type { Maps } from "./maps.ts";
 
 /** Slots that are copied and looked at in one go. */
@@ -76,27 +77,28 @@ export function connectionAt(
   const template = (flags & CONN_FLAG.template) !== 0;
   const localPort = v.getUint16(at + CONN.at.local_port);
   const mark = protocol === 0;
+  const marked = (bytes[at + CONN.at.marks]! & CONN_MARK.fwmark) !== 0;
   return {
     family,
     protocol: PROTOCOLS[protocol] ?? "ip",
     state: stateName(protocol, state, template),
     expiresMs: Math.max(0, Math.floor(left / NS_PER_MS)),
-    client: getAddress(family, bytes, at + CONN.at.client),
+    client: getEnd(family, bytes, at, "client"),
     clientPort: v.getUint16(at + CONN.at.client_port),
     // The mark stands where the VIP would, in network order as the kernel shows it.
     virtual: mark
       ? markAddress(family, v.getUint32(at + CONN.at.virtual, LITTLE_ENDIAN))
-      : getAddress(family, bytes, at + CONN.at.virtual),
+      : getEnd(family, bytes, at, "virtual"),
     virtualPort: v.getUint16(at + CONN.at.virtual_port),
     destinationFamily,
-    destination: getAddress(destinationFamily, bytes, at + CONN.at.dest_address),
+    destination: getEnd(destinationFamily, bytes, at, "dest_address"),
     destinationPort: v.getUint16(at + CONN.at.dest_port),
     method: METHODS[flags & CONN_FLAG.methodMask]!,
     ...(localPort !== 0 && {
-      local: { address: getAddress(family, bytes, at + CONN.at.local), port: localPort },
+      local: { address: getEnd(family, bytes, at, "local"), port: localPort },
     }),
     template,
-    fwmark: v.getUint32(at + CONN.at.fwmark, LITTLE_ENDIAN),
+    fwmark: marked ? v.getUint32(at + CONN.at.fwmark, LITTLE_ENDIAN) : 0,
     inPackets: v.getUint32(at + CONN.at.in_packets, LITTLE_ENDIAN),
   };
 }

@@ -7,7 +7,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { TableError } from "../../core/errors.ts";
 import { BpfObject } from "../../sys/bpf/object.ts";
-import { DEFAULT_ENTRIES, MAPS, type MapLayout, type Scale } from "./layout.ts";
+import { bucketsFor, DEFAULT_ENTRIES, MAPS, type MapLayout, type Scale } from "./layout.ts";
 
 const FILE = "lvsd.bpf.o";
 /** Beside the bundled commands, or in the source tree. */
@@ -39,7 +39,7 @@ export function wantedEntries(env: NodeJS.ProcessEnv = process.env): Entries {
   const connections = read("LVSD_EBPF_CONNECTIONS", DEFAULT_ENTRIES.connections, MAX_SLOTS);
   return {
     connections,
-    keys: 2 * connections,
+    buckets: bucketsFor(connections),
     services: read("LVSD_EBPF_SERVICES", DEFAULT_ENTRIES.services, 65536),
     dests: read("LVSD_EBPF_DESTINATIONS", DEFAULT_ENTRIES.dests, 65536),
   };

@@ -6,6 +6,7 @@
  * The folder gets its name in one step when all is in it. Call everything with the global lock held.
  * @module
  */
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, unlinkSync } from "node:fs";
 import { ensureBpffs } from "../../sys/bpf/bpffs.ts";
 import { btfOfMap } from "../../sys/bpf/btf.ts";
@@ -19,8 +20,9 @@ import { type BtfStruct, structs } from "../../wire/btf.ts";
 import { section } from "../../wire/elf.ts";
 import { LITTLE_ENDIAN } from "../../wire/netlink.ts";
 import { type Entries, image, loadImage, wantedEntries } from "./image.ts";
-import { CONFIG, CONN, MAPS, PROGRAMS, STRUCTS } from "./layout.ts";
+import { bucketsFor, CONFIG, CONN, MAPS, PROGRAMS, STRUCTS } from "./layout.ts";
 import type { EbpfPaths } from "./paths.ts";
+import { sizeOf } from "./struct.ts";
 import { sameLayout } from "./translation.ts";
 
 const IMAGE = "image-";
@@ -50,7 +52,7 @@ function stage(paths: EbpfPaths, entries: Entries): void {
       mkdirSync(staging + folder);
     for (const [name, fd] of object.maps) if (isOurs(name)) pin(fd, `${staging}/maps/${name}`);
     for (const [name, fd] of object.programs) pin(fd, `${staging}/programs/${name}`);
-    setSlots(object.map("config"), entries.connections);
+    setSizes(object.map("config"), entries);
     start(object);
   } catch (error) {
     removePins(staging);
@@ -62,9 +64,13 @@ function stage(paths: EbpfPaths, entries: Entries): void {
 
 const isOurs = (name: string): boolean => Object.hasOwn(MAPS, name) || !name.startsWith(".");
 
-function setSlots(fd: number, slots: number): void {
+/** What the programs must know of their maps, and where strangers cannot guess that connections lie. */
+function setSizes(fd: number, { connections, buckets }: Entries): void {
   const config = new Uint8Array(CONFIG.size);
-  new DataView(config.buffer).setUint32(CONFIG.at.slots, slots, LITTLE_ENDIAN);
+  const view = new DataView(config.buffer);
+  view.setUint32(CONFIG.at.slots, connections, LITTLE_ENDIAN);
+  view.setBigUint64(CONFIG.at.bucket_mask, BigInt(buckets - 1), LITTLE_ENDIAN);
+  config.set(randomBytes(sizeOf(CONFIG, "seed")), CONFIG.at.seed);
   const map = new BpfMap(fd); // not closed: the descriptor is the object's
   map.updateIndex(0, config);
 }
@@ -124,8 +130,18 @@ export function beginMove(paths: EbpfPaths): Move {
   const slab = BpfMap.open(`${paths.pins}/maps/slab`)!;
   const connections = slab.info.maxEntries;
   slab.close();
-  stage(paths, { ...wantedEntries(), connections, keys: 2 * connections });
+  stage(paths, { ...wantedEntries(), connections, buckets: bucketsFor(connections) });
   return { layouts, from: `${paths.pins}/maps`, to: `${stagingOf(paths)}/maps` };
+}
+
+/** Puts connections that were written into the new maps into their hash table. */
+export function adopt(paths: EbpfPaths): void {
+  const fd = openPin(`${stagingOf(paths)}/programs/${PROGRAMS.adopt}`)!;
+  try {
+    call(fd);
+  } finally {
+    close(fd);
+  }
 }
 
 /** Changes the programs on the interfaces to those of the new maps. */

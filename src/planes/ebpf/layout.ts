@@ -70,6 +70,19 @@ export const CONN_FLAG = {
   onePacket: 0x2000,
 } as const;
 
+/** Bits of `conn.marks`. */
+export const CONN_MARK = {
+  /** server_isn is known. */
+  serverIsn: 1,
+  /** fwmark is not 0. */
+  fwmark: 2,
+  /** Written by user space, and not in the hash table yet: PROGRAMS.adopt puts it there. */
+  adopt: 4,
+} as const;
+
+/** References to connections, low to high: slot 32 bits, direction, whether it is still being put in, hash 30 bits. */
+export const REF = { replyShift: 32, tentativeShift: 33, tagShift: 34 } as const;
+
 /** Bits of `config.settings`: the director's settings that are flags. */
 export const SETTING = {
   sloppyTcp: 1,
@@ -151,6 +164,8 @@ export const LIMIT = {
   table: 4096,
   /** Destinations that lblcr remembers for an address. */
   members: 32,
+  /** References in a bucket. */
+  refs: 7,
 } as const;
 
 // --- structs ----------------------------------------------------------------------------------------------------------------
@@ -242,58 +257,56 @@ export const STATS = struct("stats", "Per CPU: counters of a service; index 0 is
   out_bytes: ["u64", "IP packet lengths"],
 });
 
-export const CONN = struct("conn", "A connection or template; slot of slab", {
-  ctl: ["u64", "generation, flags, state, phase: CTL_*; changed by compare-and-swap"],
-  expires: ["u64", "ns"],
-  dest: ["u32", "destination id, 0 = none"],
-  timeout_ms: ["u32", "what a packet sets expires to"],
-  in_packets: ["u32", "requests"],
-  parent: ["u32", "slot of its template, 0 = none"],
-  protocol: ["u8", "IP protocol; 0 for templates of fwmark services"],
-  family: ["u8", "4 or 6, client's side"],
-  dest_family: ["u8", "4 or 6"],
-  marks: ["u8", "1: server_isn is known"],
-  client_port: ["be16", "0 for templates"],
-  virtual_port: ["be16", "65535: template that must not match any more"],
-  dest_port: ["be16", "RIP's side"],
-  local_port: ["be16", "full-NAT"],
-  virtual: ["address", "VIP; the mark, host order, for templates of fwmark services"],
-  service: ["u32", "id of the service that scheduled it"],
-  client: ["address", "CIP"],
-  dest_address: ["address", "RIP"],
-  local: ["address", "full-NAT: LIP"],
-  children: ["u32", "connections under this template"],
-  fwmark: ["u32", "mark of the first packet"],
-  seq_delta: ["u32", "full-NAT: new less old initial sequence number"],
-  server_isn: ["u32", "full-NAT: the server's initial sequence number + 1"],
-});
+export const CONN = struct(
+  "conn",
+  "A connection or template; slot of slab. Two cache lines; packets of IPv4 connections need the first one only",
+  {
+    ctl: ["u64", "generation, flags, state, phase: CTL_*; changed by compare-and-swap"],
+    expires: ["u64", "ns"],
+    dest: ["u32", "destination id, 0 = none"],
+    timeout_ms: ["u32", "what a packet sets expires to"],
+    in_packets: ["u32", "requests"],
+    parent: ["u32", "slot of its template, 0 = none"],
+    protocol: ["u8", "IP protocol; 0 for templates of fwmark services"],
+    family: ["u8", "4 or 6, client's side"],
+    dest_family: ["u8", "4 or 6"],
+    marks: ["u8", "CONN_MARK_*"],
+    client_port: ["be16", "0 for templates"],
+    virtual_port: ["be16", "65535: template that must not match any more"],
+    dest_port: ["be16", "RIP's side"],
+    local_port: ["be16", "full-NAT"],
+    service: ["u32", "id of the service that scheduled it"],
+    client: ["be32", "CIP: first word"],
+    virtual: ["be32", "VIP: first word; the mark, host order, for templates of fwmark services"],
+    dest_address: ["be32", "RIP: first word"],
+    local: ["be32", "full-NAT: LIP: first word"],
+    client_more: [["be32", 3], "the other words, where it is IPv6"],
+    virtual_more: [["be32", 3], "the other words, where it is IPv6"],
+    dest_address_more: [["be32", 3], "the other words, where it is IPv6"],
+    local_more: [["be32", 3], "the other words, where it is IPv6"],
+    children: ["u32", "connections under this template"],
+    fwmark: ["u32", "mark of the first packet; 0 unless CONN_MARK_FWMARK"],
+    seq_delta: ["u32", "full-NAT: new less old initial sequence number"],
+    server_isn: ["u32", "full-NAT: the server's initial sequence number + 1"],
+  },
+);
 
-export const KEY4 = struct("key4", "Two ends of IPv4 packets; key of conn4", {
-  source: ["be32", "client, or server of a NAT reply"],
-  target: ["be32", "VIP, or client (or LIP) of a NAT reply; the mark for templates of fwmark services"],
+export const KEY = struct("key", "Two ends of packets: what connections are looked for by", {
+  source: ["address", "client, or server of a NAT reply"],
+  target: ["address", "VIP, or client (or LIP) of a NAT reply; the mark for templates of fwmark services"],
   source_port: ["be16", ""],
   target_port: ["be16", ""],
   protocol: ["u8", ""],
   kind: ["u8", "KIND_*"],
-  zero: ["u16", "0"],
-});
-
-export const KEY6 = struct("key6", "Two ends of IPv6 packets; key of conn6", {
-  source: ["address", "as key4"],
-  target: ["address", "as key4"],
-  source_port: ["be16", ""],
-  target_port: ["be16", ""],
-  protocol: ["u8", ""],
-  kind: ["u8", "KIND_*"],
-  zero: ["u16", "0"],
+  family: ["u16", "4 or 6"],
 });
 
 /** Kinds of keys. */
 export const KIND = { packet: 0, template: 1 } as const;
 
-export const CONN_REF = struct("conn_ref", "Value of conn4 and conn6", {
-  slot: ["u32", "of slab"],
-  tag: ["u32", "generation << 1 | direction (1: the key is that of replies)"],
+export const BUCKET = struct("bucket", "References of the hash table of connections; a cache line", {
+  spilled: ["u64", "references that belong here and found room further on only"],
+  refs: [["u64", LIMIT.refs], "REF_*; 0 = free; changed by compare-and-swap"],
 });
 
 export const FRAG_KEY = struct("frag_key", "What fragments of a packet share", {
@@ -315,6 +328,8 @@ export const FRAG = struct("frag", "What the first fragment said", {
 
 export const CONFIG = struct("config", "Written by user space", {
   test_now_ns: ["u64", "the time, with TEST_CLOCK"],
+  seed: [["u64", 2], "random: where connections lie in buckets"],
+  bucket_mask: ["u64", "entries of buckets (a power of two) - 1"],
   test: ["u32", "TEST_*"],
   settings: ["u32", "SETTING_*"],
   conn_reuse_mode: ["u32", "as the setting"],
@@ -417,7 +432,7 @@ export const TICKER = struct("ticker", "The timer that sweeps", {
 // --- maps -----------------------------------------------------------------------------------------------------------------
 
 /** What a map's size depends on. `fixed` maps keep the size they are compiled with. */
-export type Scale = "fixed" | "connections" | "keys" | "services" | "dests";
+export type Scale = "fixed" | "connections" | "buckets" | "services" | "dests";
 
 /** A map of the object: type, key and value size in bytes, and what decides max_entries. */
 export interface MapLayout {
@@ -453,8 +468,11 @@ const perCpu = (value: number, scale: Scale): MapLayout => ({
   mmap: false,
 });
 
-/** Sizes when nothing else is asked for. `keys` is 2 x connections: NAT connections have two. */
-export const DEFAULT_ENTRIES = { connections: 262144, keys: 524288, services: 16384, dests: 16384 } as const;
+/** Sizes when nothing else is asked for. */
+export const DEFAULT_ENTRIES = { connections: 262144, services: 16384, dests: 16384 } as const;
+
+/** Buckets for so many connections, a power of two: NAT connections have two references, and four of the seven places get used. */
+export const bucketsFor = (connections: number): number => 2 ** Math.ceil(Math.log2((2 * connections) / 4));
 
 /** The maps by name (also the name to pin them under). */
 export const MAPS = {
@@ -471,8 +489,7 @@ export const MAPS = {
   dest_stats: perCpu(DEST_STATS.size, "dests"),
   slab: array(CONN.size, "connections"),
   free_slots: { type: "queue", key: 0, value: 4, scale: "connections", mmap: false },
-  conn4: { type: "hash", key: KEY4.size, value: CONN_REF.size, scale: "keys", mmap: false },
-  conn6: { type: "hash", key: KEY6.size, value: CONN_REF.size, scale: "keys", mmap: false },
+  buckets: array(BUCKET.size, "buckets"),
   frags: { type: "lru_hash", key: FRAG_KEY.size, value: FRAG.size, scale: "fixed", mmap: false },
   /** Connections to announce, for the sync process. */
   sync_events: { type: "ringbuf", key: 0, value: 0, scale: "fixed", mmap: false },
@@ -510,6 +527,8 @@ export const PROGRAMS = {
   start: "lvsd_start",
   /** Test run: sweeps the whole table once. */
   sweep: "lvsd_sweep",
+  /** Test run: puts connections that user space wrote into the hash table (CONN_MARK.adopt). */
+  adopt: "lvsd_adopt",
 } as const;
 
 /** Every struct that C gets. */
@@ -522,9 +541,8 @@ export const STRUCTS = [
   DEST_STATS,
   STATS,
   CONN,
-  KEY4,
-  KEY6,
-  CONN_REF,
+  KEY,
+  BUCKET,
   FRAG_KEY,
   FRAG,
   CONFIG,
@@ -549,6 +567,8 @@ export const CONSTANTS = {
   CTL,
   PHASE,
   CONN_FLAG,
+  CONN_MARK,
+  REF,
   SETTING,
   TEST,
   VERDICT,

@@ -12,16 +12,15 @@
 import type { BtfStruct } from "../../wire/btf.ts";
 import { LITTLE_ENDIAN } from "../../wire/netlink.ts";
 import { bpfNow } from "./connections.ts";
+import { ENDS, WORD } from "./ends.ts";
 import {
   CONN,
   CONN_FLAG,
-  CONN_REF,
+  CONN_MARK,
   CTL,
   DEST,
   DEST_STATS,
   ESTIMATE,
-  KEY4,
-  KEY6,
   LOAD,
   LOCALITY,
   LOCALITY_KEY,
@@ -52,6 +51,7 @@ export class Migration {
   readonly #new: Maps;
   readonly #layouts: ReadonlyMap<string, BtfStruct>;
   readonly #ends: Ends;
+  readonly #adopt: () => void;
   readonly #conn: Translation;
   /** The old slab, translated, as it was when it was copied. */
   #snapshot: Uint8Array<ArrayBuffer> = new Uint8Array(0);
@@ -60,13 +60,18 @@ export class Migration {
   /** Slots that were never carried: free. */
   readonly #spare = new Set<number>();
 
-  /** @param layouts structs of the old maps. @throws Error when connections cannot be carried */
-  constructor(old: Maps, next: Maps, layouts: ReadonlyMap<string, BtfStruct>, ends: Ends) {
+  /**
+   * @param layouts structs of the old maps
+   * @param adopt puts connections of the new maps that are marked so into their hash table
+   * @throws Error when connections cannot be carried
+   */
+  constructor(old: Maps, next: Maps, layouts: ReadonlyMap<string, BtfStruct>, ends: Ends, adopt: () => void) {
     this.#old = old;
     this.#new = next;
     this.#layouts = layouts;
     this.#ends = ends;
-    this.#conn = this.#translation(CONN);
+    this.#adopt = adopt;
+    this.#conn = withWholeAddresses(this.#translation(CONN), layouts.get(CONN.name)!);
   }
 
   #translation(of: Struct): Translation {
@@ -96,21 +101,12 @@ export class Migration {
     this.#copyState();
     this.#snapshot = this.#oldSlab();
     this.#place();
-    // Only what leads to connections of the snapshot; the rest comes later, or is gone by then.
-    const copied = new DataView(this.#snapshot.buffer);
-    const known = (v: DataView, at: number): boolean => {
-      const slot = v.getUint32(at + CONN_REF.at.slot, LITTLE_ENDIAN) * CONN.size;
-      const generation = v.getUint32(at + CONN_REF.at.tag, LITTLE_ENDIAN) >>> 1;
-      if (slot >= copied.byteLength || !isLive(copied, slot)) return false;
-      return (generationOf(copied, slot) & 0x7fffffff) === generation;
-    };
-    this.#copyHash("conn4", KEY4, CONN_REF, known);
-    this.#copyHash("conn6", KEY6, CONN_REF, known);
     const fresh = this.#oldFresh;
     const end = Math.min(fresh + RESERVE, this.#new.map("slab").info.maxEntries);
     for (let slot = fresh; slot < end; slot++) this.#spare.add(slot);
     // From now on the new sweeper looks at them.
     this.#new.array("state").view.setUint32(STATE.at.fresh, end, LITTLE_ENDIAN);
+    this.#adopt();
   }
 
   /** Slots below were used. */
@@ -153,8 +149,14 @@ export class Migration {
     const fresh = this.#oldFresh;
     const source = this.#old.array("slab").bytes.slice(0, fresh * this.#conn.from);
     const target = new Uint8Array(fresh * this.#conn.to);
-    for (let slot = 1; slot < fresh; slot++)
-      translate(this.#conn, source, slot * this.#conn.from, target, slot * this.#conn.to);
+    const view = new DataView(target.buffer);
+    for (let slot = 1; slot < fresh; slot++) {
+      const at = slot * this.#conn.to;
+      translate(this.#conn, source, slot * this.#conn.from, target, at);
+      // There were versions whose marks did not say so.
+      if (view.getUint32(at + CONN.at.fwmark, LITTLE_ENDIAN) !== 0)
+        target[at + CONN.at.marks]! |= CONN_MARK.fwmark;
+    }
     return target;
   }
 
@@ -177,6 +179,7 @@ export class Migration {
         continue;
       }
       view.setBigUint64(at + CONN.at.expires, this.#graced(snapshot, at), LITTLE_ENDIAN);
+      unhash(view, at);
       this.#count(view, at, 1);
     }
   }
@@ -195,29 +198,19 @@ export class Migration {
     }
   }
 
-  /** Every element of a hash, or those that `take` says yes to; it may change the value. */
-  #copyHash(
-    name: MapName,
-    keyStruct: Struct,
-    valueStruct: Struct,
-    take?: (value: DataView, at: number) => boolean,
-  ): void {
+  /** Every element of a hash. */
+  #copyHash(name: MapName, keyStruct: Struct, valueStruct: Struct): void {
     const key = this.#translation(keyStruct);
     const value = this.#translation(valueStruct);
     const target = this.#new.map(name);
     for (const { count, keys, values } of this.#old.map(name).batches()) {
       const k = new Uint8Array(count * key.to);
       const v = new Uint8Array(count * value.to);
-      const view = new DataView(v.buffer);
-      let n = 0;
       for (let i = 0; i < count; i++) {
-        k.fill(0, n * key.to, (n + 1) * key.to);
-        translate(key, keys, i * key.from, k, n * key.to);
-        translate(value, values, i * value.from, v, n * value.to);
-        if (!take || take(view, n * value.to)) n++;
+        translate(key, keys, i * key.from, k, i * key.to);
+        translate(value, values, i * value.from, v, i * value.to);
       }
-      if (n === 0) continue;
-      target.updateBatch(k.subarray(0, n * key.to), v.subarray(0, n * value.to), n);
+      if (count > 0) target.updateBatch(k, v, count);
     }
   }
 
@@ -225,18 +218,8 @@ export class Migration {
 
   /** The old programs have stopped. */
   catchUp(): void {
-    const now = this.#oldSlab();
-    const changed = this.#compare(now);
-    if (changed.size > 0) {
-      const follow = (v: DataView, at: number): boolean => {
-        const slot = changed.get(v.getUint32(at + CONN_REF.at.slot, LITTLE_ENDIAN));
-        if (slot === undefined) return false;
-        v.setUint32(at + CONN_REF.at.slot, slot, LITTLE_ENDIAN);
-        return true;
-      };
-      this.#copyHash("conn4", KEY4, CONN_REF, follow);
-      this.#copyHash("conn6", KEY6, CONN_REF, follow);
-    }
+    this.#compare(this.#oldSlab());
+    this.#adopt();
     this.#counters("service_stats", "service_estimates", STATS, this.#ends.services);
     this.#counters("dest_stats", "dest_estimates", DEST_STATS, this.#ends.destinations);
     const free = this.#new.map("free_slots");
@@ -244,8 +227,8 @@ export class Migration {
     this.#spare.clear();
   }
 
-  /** @returns new slot by old slot, of connections that were made meanwhile */
-  #compare(now: Uint8Array): Map<number, number> {
+  /** Carries connections that were made meanwhile, and what became of the others. */
+  #compare(now: Uint8Array): void {
     const before = new DataView(this.#snapshot.buffer);
     const after = new DataView(now.buffer);
     const slots = new Map<number, number>();
@@ -262,9 +245,7 @@ export class Migration {
     }
     for (const [old, slot] of slots) {
       if (slot !== 0) this.#carry(now, old * CONN.size, slot, slots);
-      else slots.delete(old);
     }
-    return slots;
   }
 
   /** A slot for a connection that was made meanwhile: its own if nothing is there; 0 when all are taken. */
@@ -280,6 +261,7 @@ export class Migration {
     const at = slot * CONN.size;
     const one = now.slice(from, from + CONN.size);
     const v = new DataView(one.buffer);
+    unhash(v, 0);
     const parent = v.getUint32(CONN.at.parent, LITTLE_ENDIAN);
     v.setUint32(CONN.at.parent, slots.get(parent) ?? parent, LITTLE_ENDIAN);
     v.setUint32(CONN.at.children, view.getUint32(at + CONN.at.children, LITTLE_ENDIAN), LITTLE_ENDIAN);
@@ -347,6 +329,26 @@ export class Migration {
       }
     }
   }
+}
+
+/** There were versions whose connections had every address in one piece. */
+function withWholeAddresses(t: Translation, old: BtfStruct): Translation {
+  const runs = ENDS.flatMap((end) => {
+    const [whole, more] = [old.members.get(end), `${end}_more` as const];
+    return whole === undefined || old.members.has(more)
+      ? []
+      : [[whole + WORD, CONN.at[more], sizeOf(CONN, more)] as const];
+  });
+  return { ...t, runs: [...t.runs, ...runs] };
+}
+
+/** A connection that was in the hash table waits to be put there again. */
+function unhash(v: DataView, at: number): void {
+  const hashed = CONN_FLAG.hashed << CTL.flagsShift;
+  const low = lowOf(v, at);
+  if ((low & hashed) === 0) return;
+  v.setUint32(at + CONN.at.ctl, low & ~hashed, LITTLE_ENDIAN);
+  v.setUint8(at + CONN.at.marks, v.getUint8(at + CONN.at.marks) | CONN_MARK.adopt);
 }
 
 const lowOf = (v: DataView, at: number): number => v.getUint32(at + CONN.at.ctl, LITTLE_ENDIAN);

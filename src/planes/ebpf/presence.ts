@@ -10,6 +10,7 @@ import { collectGarbage } from "./garbage.ts";
 import { TableWriter } from "./hash-tables.ts";
 import { type HookReport, hookInterfaces } from "./hooks.ts";
 import {
+  adopt,
   age,
   beginMove,
   changePrograms,
@@ -148,7 +149,7 @@ export class Presence {
     const [old, next] = [new Maps(from), new Maps(to)];
     try {
       new Mirror(next, rules, this.#routeTo, new TableWriter(next)).everything();
-      const migration = new Migration(old, next, layouts, rules.ends);
+      const migration = new Migration(old, next, layouts, rules.ends, () => adopt(this.#paths));
       this.#step("copy");
       migration.copy();
       this.#step("change programs");
