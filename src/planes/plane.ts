@@ -69,6 +69,12 @@ export interface DataPlane {
   /** `lost` is called when the process that holds the table ended by itself; the next request starts another. */
   onLost?(lost: () => void): void;
 
+  /**
+   * For processes that stay: keeps the plane on interfaces that come later, until {@link close}. Planes that sit on no interfaces
+   * have no need of it. `onTrouble` is told what could not be done, once until it changes.
+   */
+  follow?(onTrouble: (message: string) => void): void;
+
   /** Releases what the client side holds; the rules stay. */
   close(): Promise<void>;
 }

@@ -1,8 +1,10 @@
 /** Nobody names a plane: which one it is, that finding out costs a listing little, and what is said where it cannot do something. */
-import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { removeBpffs } from "../../src/sys/bpf/bpffs.ts";
 import { noEbpf } from "./planes.ts";
@@ -91,6 +93,31 @@ describe.skipIf(missing)("without a word about planes", () => {
     expect(command("lvsd", "settings conntrack=1", { LVSD_PLANE: "engine" }).status).toBe(0);
     expect(used()).toBe("engine");
     command("lvsd", "engine stop");
+  });
+
+  test("a daemon that runs hooks interfaces as they come", async () => {
+    const file = join(run, "one.conf");
+    writeFileSync(file, "virtual_server 10.0.0.3 80 {\nreal_server 10.0.0.4 80 {\n}\n}\n");
+    const words = ["netns", "exec", space, process.execPath, "dist/lvsd.cjs", "run", "-f", file];
+    const daemon = spawn("ip", words, { env, stdio: "ignore" });
+    const ended = once(daemon, "exit");
+    const shows = async (what: RegExp): Promise<void> => {
+      for (const until = Date.now() + 20_000; ; await sleep(200)) {
+        const { stdout } = command("lvsd", "planes");
+        if (what.test(stdout)) return;
+        expect(Date.now(), `${what} in ${stdout}`).toBeLessThan(until);
+      }
+    };
+    try {
+      await shows(/it is in this namespace, on lo \(TC\)$/m);
+      execFileSync("ip", ["-n", space, "link", "add", "later", "type", "veth", "peer", "name", "latest"]);
+      await shows(/it is in this namespace, .*\blater \(TC\)/);
+      expect(command("lvsd", "planes").stdout).toMatch(/latest \(TC\)/);
+    } finally {
+      daemon.kill();
+      await ended;
+    }
+    expect(ipvsadm("-Sn").stdout).toBe("");
   });
 
   test("who may not mount the file system for pins gets the engine", () => {

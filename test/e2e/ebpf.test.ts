@@ -180,15 +180,18 @@ describe.skipIf(missing)("the eBPF plane forwards real packets", () => {
     expect(image()).toBe(before);
   });
 
-  test("an interface that comes later is hooked by the next change of rules", async () => {
+  test("an interface that comes later is hooked by the next command, also by a listing", async () => {
+    await net.ipvsadm("-A -t 10.9.0.1:80 -s rr");
+    await net.ipvsadm("-a -t 10.9.0.1:80 -r 10.2.0.11:8080 -m");
     net.ip("client", `link add eth9 type veth peer name eth9 netns ${net.name("director")}`);
     net.ip("director", "addr add 10.9.0.1/24 dev eth9");
     net.ip("director", "link set eth9 up");
     net.ip("client", "addr add 10.9.0.2/24 dev eth9");
     net.ip("client", "link set eth9 up");
-    await net.ipvsadm("-A -t 10.9.0.1:80 -s rr");
-    await net.ipvsadm("-a -t 10.9.0.1:80 -r 10.2.0.11:8080 -m");
     net.ip("server1", "route add 10.9.0.0/24 via 10.2.0.1");
+    expect(await net.run("director", "lvsd", "planes")).toMatch(/eth9 is not hooked: it came later/);
+    await net.ipvsadm("-Ln");
+    expect(await net.run("director", "lvsd", "planes")).toMatch(/it is in this namespace, .*eth9 \(TC\)/);
     expect(await net.get("http://10.9.0.1/")).toEqual(["server1 10.9.0.2"]);
   });
 

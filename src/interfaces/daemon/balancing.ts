@@ -78,6 +78,7 @@ export class Balancing {
   async #open(): Promise<Supervisor> {
     if (this.#supervisor) return this.#supervisor;
     this.#plane = await openPlane({ plane: this.#o.plane });
+    this.#plane.follow?.((reason) => this.#warn(reason));
     this.#supervisor = createSupervisor({
       plane: this.#plane,
       createChecker: (spec) => this.#checker(spec),
@@ -157,8 +158,12 @@ export class Balancing {
       const reason = `${stateFile} cannot be written, so that a daemon after a crash does not know what was here: ${(error as Error).message}`;
       if (reason === this.#forgetful) return;
       this.#forgetful = reason;
-      this.#o.onEvent({ at: Date.now(), kind: "refused", level: "warning", service: "", reason, words: "" });
+      this.#warn(reason);
     }
+  }
+
+  #warn(reason: string): void {
+    this.#o.onEvent({ at: Date.now(), kind: "refused", level: "warning", service: "", reason, words: "" });
   }
 
   #watchAddresses(wanted: boolean): void {

@@ -27,6 +27,7 @@ import type { DataPlane, PlaneInfo } from "../plane.ts";
 import { checkSettings, shownSettings } from "./config.ts";
 import { readConnections } from "./connections.ts";
 import { CounterReader } from "./counters.ts";
+import { followInterfaces } from "./follow.ts";
 import { type HookReport, NOTHING_HOOKED } from "./hooks.ts";
 import { wantedEntries } from "./image.ts";
 import { PROGRAMS } from "./layout.ts";
@@ -67,6 +68,7 @@ export class EbpfPlane implements DataPlane {
   readonly name = "ebpf";
   readonly #paths: EbpfPaths;
   readonly #keeper: RuleKeeper;
+  #unfollow: (() => void) | undefined;
 
   constructor(options: EbpfOptions) {
     this.#paths = options.paths ?? ebpfPaths();
@@ -228,7 +230,26 @@ export class EbpfPlane implements DataPlane {
   /** Hooks interfaces that came since. */
   hook(): Promise<HookReport> {
     const { presence } = this.#keeper;
-    return this.#keeper.alone((rules) => (presence.installed ? presence.hook(rules) : NOTHING_HOOKED));
+    return this.#keeper.read(
+      () => NOTHING_HOOKED,
+      (rules) => (presence.installed ? presence.hook(rules) : NOTHING_HOOKED),
+    );
+  }
+
+  follow(onTrouble: (message: string) => void): void {
+    let told = "";
+    const tell = (trouble: string): void => {
+      if (trouble !== told && trouble !== "") onTrouble(trouble);
+      told = trouble;
+    };
+    this.#unfollow ??= followInterfaces(async () => {
+      try {
+        const { missing } = await this.hook();
+        tell(missing.map(({ name, reason }) => `${name} is not hooked: ${reason}`).join("; "));
+      } catch (error) {
+        tell(`interfaces that came are not hooked: ${(error as Error).message}`);
+      }
+    });
   }
 
   /** Sweeps the connection table once, at once. */
@@ -247,6 +268,7 @@ export class EbpfPlane implements DataPlane {
   }
 
   async close(): Promise<void> {
+    this.#unfollow?.();
     this.#keeper.close();
   }
 }

@@ -156,7 +156,7 @@ export function hookReport(paths: EbpfPaths): HookReport {
     covered: all.filter((one) => covered(one, all)).map(({ name }) => name),
     missing: outside
       .filter((one) => !isHooked(one))
-      .map(({ name }) => ({ name, reason: "it came later; the next change of rules hooks it" })),
+      .map(({ name }) => ({ name, reason: "it came later; the next ipvsadm command hooks it" })),
   };
 }
 

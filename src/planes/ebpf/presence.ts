@@ -8,7 +8,7 @@ import { TableError } from "../../core/errors.ts";
 import type { RealServer } from "../../core/server.ts";
 import { collectGarbage } from "./garbage.ts";
 import { TableWriter } from "./hash-tables.ts";
-import { type HookReport, hookInterfaces } from "./hooks.ts";
+import { type HookReport, hookInterfaces, hookReport } from "./hooks.ts";
 import {
   adopt,
   age,
@@ -47,6 +47,7 @@ export class Presence {
   #folder: number | undefined;
   #mirror: Mirror | undefined;
   #hookedAt = Number.NEGATIVE_INFINITY;
+  #looked = false;
   /** What {@link bringMarks} was told last; "" = nothing yet. */
   #marks = "";
   #markedServices = 0;
@@ -191,6 +192,17 @@ export class Presence {
       this.#local = mirror.hasLocal;
       return report;
     });
+  }
+
+  /** {@link hook} before something is only read: when an interface is not hooked, and once in a process. */
+  async hookNew(rules: Rules): Promise<void> {
+    if (this.#looked || !this.installed) return;
+    this.#looked = true;
+    try {
+      if (hookReport(this.#paths).missing.length > 0) await this.hook(rules);
+    } catch {
+      // Whoever only reads gets what there is; a change tells what the matter is.
+    }
   }
 
   /** {@link hook} after a change of the rules: when they need other hooks, and otherwise now and then. */

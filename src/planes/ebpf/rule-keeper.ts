@@ -58,7 +58,10 @@ export class RuleKeeper {
   /** What a reader gets; `otherwise` without touching anything when there are no rules. */
   async read<T>(otherwise: () => T, work: (rules: Rules) => T | Promise<T>): Promise<T> {
     if (!this.#journal.exists) return otherwise();
-    return this.alone(work);
+    return this.alone(async (rules) => {
+      await this.presence.hookNew(rules);
+      return work(rules);
+    });
   }
 
   /** Rules and settings as they are where nobody made any. */
