@@ -89,10 +89,17 @@
 #define DROP_MALFORMED 9
 #define DROP_FAILED 10
 #define DROP_BOUNDARY 11
+#define SYNC_OUTCOME_NONE 0
+#define SYNC_OUTCOME_WAITS 1
+#define SYNC_OUTCOME_MADE 2
+#define SYNC_OUTCOME_UPDATED 3
+#define SYNC_OUTCOME_IGNORED 4
+#define SYNC_OUTCOME_FAILED 5
 #define LIMIT_DESTS 65536
 #define LIMIT_ORDER 131072
 #define LIMIT_SCAN 16
 #define LIMIT_DROPS 16
+#define LIMIT_INBOX 256
 #define LIMIT_TABLE 4096
 #define LIMIT_MEMBERS 32
 #define LIMIT_REFS 7
@@ -500,6 +507,43 @@ _Static_assert(__builtin_offsetof(struct sync_event, slot) == 0, "sync_event.slo
 _Static_assert(__builtin_offsetof(struct sync_event, generation) == 4, "sync_event.generation");
 _Static_assert(__builtin_offsetof(struct sync_event, packets) == 8, "sync_event.packets");
 _Static_assert(__builtin_offsetof(struct sync_event, spare) == 12, "sync_event.spare");
+
+/* Element of sync_inbox: a connection that a master announced */
+struct sync_entry {
+	__u32 outcome; /* SYNC_OUTCOME_*: waits from user space, the rest from BPF */
+	__u32 flags; /* CONN_FLAG_* */
+	__u32 state; /* by protocol */
+	__u32 fwmark; /* mark of the first packet */
+	__u32 timeout_ms; /*  */
+	__u32 packets; /* in_packets that it begins with */
+	__u32 service; /* id of the service here, 0 = none */
+	__u32 dest; /* destination id, 0 = none */
+	__be32 client[4]; /* CIP */
+	__be32 virtual[4]; /* VIP; the mark, host order, for templates of fwmark services */
+	__be32 dest_address[4]; /* RIP */
+	__be16 client_port; /*  */
+	__be16 virtual_port; /*  */
+	__be16 dest_port; /*  */
+	__u8 protocol; /*  */
+	__u8 family; /* 4 or 6 */
+};
+_Static_assert(sizeof(struct sync_entry) == 88, "sync_entry");
+_Static_assert(__builtin_offsetof(struct sync_entry, outcome) == 0, "sync_entry.outcome");
+_Static_assert(__builtin_offsetof(struct sync_entry, flags) == 4, "sync_entry.flags");
+_Static_assert(__builtin_offsetof(struct sync_entry, state) == 8, "sync_entry.state");
+_Static_assert(__builtin_offsetof(struct sync_entry, fwmark) == 12, "sync_entry.fwmark");
+_Static_assert(__builtin_offsetof(struct sync_entry, timeout_ms) == 16, "sync_entry.timeout_ms");
+_Static_assert(__builtin_offsetof(struct sync_entry, packets) == 20, "sync_entry.packets");
+_Static_assert(__builtin_offsetof(struct sync_entry, service) == 24, "sync_entry.service");
+_Static_assert(__builtin_offsetof(struct sync_entry, dest) == 28, "sync_entry.dest");
+_Static_assert(__builtin_offsetof(struct sync_entry, client) == 32, "sync_entry.client");
+_Static_assert(__builtin_offsetof(struct sync_entry, virtual) == 48, "sync_entry.virtual");
+_Static_assert(__builtin_offsetof(struct sync_entry, dest_address) == 64, "sync_entry.dest_address");
+_Static_assert(__builtin_offsetof(struct sync_entry, client_port) == 80, "sync_entry.client_port");
+_Static_assert(__builtin_offsetof(struct sync_entry, virtual_port) == 82, "sync_entry.virtual_port");
+_Static_assert(__builtin_offsetof(struct sync_entry, dest_port) == 84, "sync_entry.dest_port");
+_Static_assert(__builtin_offsetof(struct sync_entry, protocol) == 86, "sync_entry.protocol");
+_Static_assert(__builtin_offsetof(struct sync_entry, family) == 87, "sync_entry.family");
 
 /* The timer that sweeps */
 struct ticker {

@@ -7,6 +7,7 @@
 #include "icmp.h"
 #include "parse.h"
 #include "sweep.h"
+#include "synced.h"
 #include "traffic.h"
 #include "xdp.h"
 
@@ -196,6 +197,15 @@ int lvsd_adopt(packet *p)
 {
 	(void)p;
 	return adopt_all();
+}
+
+/* Takes a master's connections from sync_inbox into the table; by test run. */
+SEC("tc")
+int lvsd_synced(packet *p)
+{
+	(void)p;
+	bpf_loop(LIMIT_INBOX, take_next, (void *)0, 0);
+	return 0;
 }
 
 /* Sweeps the whole table once; with a mark, no more than the timer does in a tick. By test run. */

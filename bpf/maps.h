@@ -80,6 +80,7 @@ struct {
 	__type(value, struct ticker);
 } ticker SEC(".maps");
 
+MAP_ARRAY(sync_inbox, struct sync_entry, LIMIT_INBOX);
 /* Read by the sync process; bytes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

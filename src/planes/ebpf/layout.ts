@@ -125,6 +125,18 @@ export const VERDICT = {
   answer: 5,
 } as const;
 
+/** What became of a `sync_entry`. */
+export const SYNC_OUTCOME = {
+  none: 0,
+  waits: 1,
+  made: 2,
+  updated: 3,
+  /** News of what was replaced here. */
+  ignored: 4,
+  /** No room in the table. */
+  failed: 5,
+} as const;
+
 /** Indexes of `drops`: why packets were dropped, beyond what ip_vs counts. */
 export const DROP = {
   none: 0,
@@ -160,6 +172,8 @@ export const LIMIT = {
   scan: 16,
   /** Entries of `state.drops`. */
   drops: DROPS,
+  /** Entries of sync_inbox. */
+  inbox: 256,
   /** Entries of a hash table. */
   table: 4096,
   /** Destinations that lblcr remembers for an address. */
@@ -425,6 +439,29 @@ export const SYNC_EVENT = struct(
   },
 );
 
+export const SYNC_ENTRY = struct(
+  "sync_entry",
+  "Element of sync_inbox: a connection that a master announced",
+  {
+    outcome: ["u32", "SYNC_OUTCOME_*: waits from user space, the rest from BPF"],
+    flags: ["u32", "CONN_FLAG_*"],
+    state: ["u32", "by protocol"],
+    fwmark: ["u32", "mark of the first packet"],
+    timeout_ms: ["u32", ""],
+    packets: ["u32", "in_packets that it begins with"],
+    service: ["u32", "id of the service here, 0 = none"],
+    dest: ["u32", "destination id, 0 = none"],
+    client: ["address", "CIP"],
+    virtual: ["address", "VIP; the mark, host order, for templates of fwmark services"],
+    dest_address: ["address", "RIP"],
+    client_port: ["be16", ""],
+    virtual_port: ["be16", ""],
+    dest_port: ["be16", ""],
+    protocol: ["u8", ""],
+    family: ["u8", "4 or 6"],
+  },
+);
+
 export const TICKER = struct("ticker", "The timer that sweeps", {
   timer: ["timer", "kernel's"],
 });
@@ -491,6 +528,8 @@ export const MAPS = {
   free_slots: { type: "queue", key: 0, value: 4, scale: "connections", mmap: false },
   buckets: array(BUCKET.size, "buckets"),
   frags: { type: "lru_hash", key: FRAG_KEY.size, value: FRAG.size, scale: "fixed", mmap: false },
+  /** Connections of a master, from the sync process. */
+  sync_inbox: array(SYNC_ENTRY.size, "fixed"),
   /** Connections to announce, for the sync process. */
   sync_events: { type: "ringbuf", key: 0, value: 0, scale: "fixed", mmap: false },
   ticker: { type: "array", key: 4, value: TICKER.size, scale: "fixed", mmap: false },
@@ -525,6 +564,8 @@ export const PROGRAMS = {
   xdp: "lvsd_xdp",
   /** Test run: prepares `state` and starts the timer. Run once after loading, and after every change of programs. */
   start: "lvsd_start",
+  /** Test run: takes the entries of sync_inbox, up to the first that does not wait, into the table. */
+  synced: "lvsd_synced",
   /** Test run: sweeps the whole table once. */
   sweep: "lvsd_sweep",
   /** Test run: puts connections that user space wrote into the hash table (CONN_MARK.adopt). */
@@ -549,6 +590,7 @@ export const STRUCTS = [
   STATE,
   TRACE,
   SYNC_EVENT,
+  SYNC_ENTRY,
   TICKER,
   ESTIMATE,
   ESTIMATOR,
@@ -573,6 +615,7 @@ export const CONSTANTS = {
   TEST,
   VERDICT,
   DROP,
+  SYNC_OUTCOME,
   LIMIT,
   HOP,
   KIND,

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Connections of another director: takes what a master announced into the table (core/sync/backup.ts). The sync process writes entries
+ * into sync_inbox and test-runs lvsd_synced; so they are made by the same code as those of packets, and with the same care for packets
+ * that come meanwhile.
+ */
+#pragma once
+
+#include "states.h"
+
+/* A worksheet of its own: a packet may interrupt a test run. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct work);
+} sync_work SEC(".maps");
+
+INLINE struct work *sync_worksheet(void)
+{
+	__u32 zero = 0;
+	return bpf_map_lookup_elem(&sync_work, &zero);
+}
+
+/* The destination that the entry is for, if it still belongs to the service that the process found it in. */
+INLINE struct dest *entry_dest(const struct sync_entry *e)
+{
+	struct dest *d = e->dest ? dest_at(e->dest) : (struct dest *)0;
+
+	return d && (READ_ONCE(d->flags) & DEST_FLAG_AVAILABLE) && d->service == e->service ? d : (struct dest *)0;
+}
+
+/* One more connection of a destination, inactive until its state says otherwise. */
+INLINE void bind_synced(__u32 dest, __u32 flags)
+{
+	if (flags & CONN_FLAG_TEMPLATE)
+		bind_template(dest);
+	else
+		bind_connection(dest);
+}
+
+/* Makes the entry's connection, without its state; w->slot. */
+SHARED int make_synced(struct work *w, const struct sync_entry *e)
+{
+	struct dest *d;
+	int made;
+
+	if (!w || !e)
+		return MADE_NOTHING;
+	d = entry_dest(e);
+	w->sport = e->client_port;
+	w->dport = e->virtual_port;
+	w->nport = e->dest_port;
+	w->lport = 0;
+	w->laddr[0] = w->laddr[1] = w->laddr[2] = w->laddr[3] = 0;
+	copy_address(w->naddr, e->dest_address);
+	w->dest_family = e->family;
+	w->mark = e->fwmark;
+	w->parent = 0;
+	w->scheduled = e->service;
+	w->dest = d ? e->dest : 0;
+	/* Of a destination here its own method counts. */
+	w->method = d ? d->method : e->flags & CONN_FLAG_METHOD_MASK;
+	w->conn_flags = w->method | CONN_FLAG_SYNC | CONN_FLAG_INACTIVE | (e->flags & CONN_FLAG_TEMPLATE);
+	if (d ? w->method != METHOD_NAT && w->method != METHOD_FULLNAT : e->flags & CONN_FLAG_NO_OUTPUT)
+		w->conn_flags |= CONN_FLAG_NO_OUTPUT;
+	made = make_connection(w);
+	if (made == MADE && w->dest)
+		bind_synced(w->dest, w->conn_flags);
+	return made;
+}
+
+/* Gives a connection the state of the entry. */
+INLINE void settle(struct work *w, struct conn *c, const struct sync_entry *e)
+{
+	__u32 flags = 0, wanted;
+	int moved = 0;
+
+	WRITE_ONCE(c->in_packets, e->packets);
+	WRITE_ONCE(c->timeout_ms, e->timeout_ms);
+	for (int i = 0; i < TRIES; i++) {
+		__u64 ctl = READ_ONCE(c->ctl);
+
+		if (ctl_phase(ctl) != PHASE_LIVE || (ctl_generation(ctl) & 0x7fffffff) != w->tag >> 1)
+			return;
+		flags = ctl_flags(ctl);
+		wanted = flags;
+		if (!(flags & CONN_FLAG_TEMPLATE))
+			wanted = (flags & ~CONN_FLAG_INACTIVE) | (e->flags & CONN_FLAG_INACTIVE);
+		if (CAS(&c->ctl, ctl, ctl_make(ctl_generation(ctl), wanted, e->state, PHASE_LIVE)) == ctl) {
+			moved = flags != wanted;
+			break;
+		}
+	}
+	if (moved && c->dest)
+		move_connection(c->dest, flags & CONN_FLAG_INACTIVE);
+	restart(c, w->now);
+}
+
+/* Whether a connection that is here goes another way than the entry says, and has to give way. */
+INLINE int misleads(const struct conn *c, const struct sync_entry *e)
+{
+	/* Bound late: by a connection made anew, as the method of the destination here may need other keys. */
+	if (!c->dest && entry_dest(e))
+		return 1;
+	if (e->flags & CONN_FLAG_TEMPLATE)
+		return 0;
+	return c->dest_port != e->dest_port || !IS_END(c, dest_address, e->dest_address, e->family);
+}
+
+/* Takes one entry: SYNC_OUTCOME_*. */
+SHARED int take_entry(struct sync_entry *e)
+{
+	struct work *w = sync_worksheet();
+	struct config *g = the_config();
+	struct conn *c;
+	int made;
+
+	if (!e || !w || !g)
+		return SYNC_OUTCOME_FAILED;
+	w->now = now_ns(g);
+	w->family = e->family;
+	w->protocol = e->protocol;
+	w->flow = 0;
+	w->hook = HOOK_INGRESS;
+	w->reason = 0;
+	copy_address(w->saddr, e->client);
+	copy_address(w->daddr, e->virtual);
+	for (int i = 0; i < TRIES; i++) {
+		w->sport = e->client_port;
+		w->dport = e->virtual_port;
+		packet_key(&w->key, w);
+		if (e->flags & CONN_FLAG_TEMPLATE)
+			w->key.kind = KIND_TEMPLATE;
+		w->flow = 0;
+		c = find_connection(w, &w->key);
+		/* The key of another connection's replies. */
+		if (c && (w->flow & FLOW_REPLY))
+			return SYNC_OUTCOME_IGNORED;
+		if (c && misleads(c, e)) {
+			/* An inactive one is the end of a connection that was replaced here already. */
+			if (c->dest && (e->flags & CONN_FLAG_INACTIVE))
+				return SYNC_OUTCOME_IGNORED;
+			unhash_connection(w->slot, w->now, 1);
+			c = 0;
+		}
+		if (c) {
+			settle(w, c, e);
+			return SYNC_OUTCOME_UPDATED;
+		}
+		made = make_synced(w, e);
+		if (made == MADE_NOTHING)
+			return SYNC_OUTCOME_FAILED;
+		if (made == MADE_TWIN)
+			continue;
+		c = conn_at(w->slot);
+		if (c)
+			settle(w, c, e);
+		return SYNC_OUTCOME_MADE;
+	}
+	return SYNC_OUTCOME_FAILED;
+}
+
+static long take_next(__u32 i, void *context)
+{
+	struct sync_entry *e = bpf_map_lookup_elem(&sync_inbox, &i);
+
+	(void)context;
+	if (!e || e->outcome != SYNC_OUTCOME_WAITS)
+		return 1;
+	e->outcome = take_entry(e);
+	return 0;
+}
