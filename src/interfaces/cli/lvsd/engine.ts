@@ -5,7 +5,8 @@
 import { isIP } from "node:net";
 import { EngineClient } from "../../../planes/engine/client.ts";
 import type { EngineStatus } from "../../../planes/engine/protocol.ts";
-import type { PeerStatus } from "../../../planes/sync/status.ts";
+import { duration } from "./duration.ts";
+import { describeSync } from "./sync-words.ts";
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -19,21 +20,6 @@ async function withEngine<T>(use: (engine: EngineClient) => Promise<T>): Promise
   }
 }
 
-/** `90061 s` as `1 d 1 h 1 min 1 s`. */
-export function duration(ms: number): string {
-  let seconds = Math.floor(ms / 1000);
-  const words: string[] = [];
-  for (const [unit, size] of [
-    ["d", 86400],
-    ["h", 3600],
-    ["min", 60],
-  ] as const) {
-    if (seconds >= size) words.push(`${Math.floor(seconds / size)} ${unit}`);
-    seconds %= size;
-  }
-  return [...words, `${seconds} s`].join(" ");
-}
-
 /** The lines that show a status. */
 export function describe(engine: EngineStatus): string[] {
   return [
@@ -45,31 +31,6 @@ export function describe(engine: EngineStatus): string[] {
     ...describeSync(engine.sync),
     ...engine.announced.map(({ address, interface: device }) => `announces ${address} on ${device}`),
   ];
-}
-
-function describeSync({ master, backup, keyFailure }: EngineStatus["sync"]): string[] {
-  const lines: string[] = [];
-  if (master)
-    lines.push(
-      `sync master: ${master.entries} connections in ${master.messages} messages of ${master.bytes} bytes, ${master.failed} not sent, ${master.peers} backups with the key`,
-    );
-  if (backup)
-    lines.push(
-      `sync backup: ${backup.messages} messages, ${backup.created} connections made, ${backup.updated} updated, ${backup.ignored} entries and ${backup.refused} messages refused`,
-    );
-  if (backup?.peer) lines.push(describePeer(backup.peer, backup.connections));
-  if (keyFailure) lines.push(`sync key not used: ${keyFailure}`);
-  return lines;
-}
-
-function describePeer(peer: PeerStatus, connections: number): string {
-  const words = [`sync peer ${peer.address}: heard ${duration(peer.heardMs)} ago`];
-  if (peer.tableMs !== undefined) words.push(`whole table ${duration(peer.tableMs)} ago`);
-  if (peer.connections !== undefined)
-    words.push(`${peer.connections} connections there, ${connections} here`);
-  if (peer.lost !== undefined) words.push(`${peer.lost} messages lost`);
-  if (peer.failure) words.push(`table not to be had: ${peer.failure}`);
-  return words.join(", ");
 }
 
 /** Exit status 0 when an engine runs, 3 when not, as of init scripts. */

@@ -87,6 +87,11 @@ function syncCommand(done: (status: number) => void): Command {
     .argument("[file]", "the key's file (default: LVSD_SYNC_KEY, else /etc/lvsd/sync.key)")
     .option("--generate", "make it first; a file that is there stays")
     .action(async (file, options) => done((await import("./sync.ts")).key(file, options)));
+  sync
+    .command("status")
+    .description("show the sync daemons of this network namespace, on whatever plane, and what they did")
+    .option("--json", "as JSON")
+    .action(async (options) => done(await (await import("./sync.ts")).status(options)));
   return sync;
 }
 

@@ -1,12 +1,14 @@
 /**
- * `lvsd sync key`: makes the key that the directors of a pair share, or shows whether it can be used.
+ * `lvsd sync`: the key that the directors of a pair share, and what the sync daemons of this network namespace do.
  * @module
  */
 import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { openPlane } from "../../../planes/select.ts";
 import { readSyncKey, SYNC_KEY_FILE } from "../../../planes/sync/key.ts";
 import { print } from "./daemon-socket.ts";
+import { describeSync } from "./sync-words.ts";
 
 const KEY_BYTES = 32;
 const FINGERPRINT_DIGITS = 16;
@@ -26,4 +28,24 @@ export function key(file: string | undefined, options: { readonly generate?: tru
   if (found.kind !== "key") throw new Error(found.kind === "none" ? `${path} is not there` : found.why);
   print(`${path}: fingerprint ${fingerprint(found.key)}`);
   return 0;
+}
+
+/** Shows which daemons run and what they did; exit status 3 when none does, as of init scripts. */
+export async function status(options: { readonly json?: true }): Promise<number> {
+  const plane = await openPlane({});
+  try {
+    const daemons = await plane.daemons();
+    const sync = await plane.syncStatus?.();
+    if (options.json) print(JSON.stringify({ plane: plane.name, daemons, ...sync }, null, 2));
+    else if (daemons.length === 0) print("no sync daemon runs in this network namespace");
+    else {
+      for (const { state, interface: device, syncId } of daemons)
+        print(`${state} on ${device}, id ${syncId}, on the ${plane.name} plane`);
+      if (sync) for (const line of describeSync(sync)) print(line);
+      else if (plane.name !== "kernel") print("their process is not there; the next command starts it");
+    }
+    return daemons.length === 0 ? 3 : 0;
+  } finally {
+    await plane.close();
+  }
 }
