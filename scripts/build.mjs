@@ -35,6 +35,7 @@ const COMMANDS = [
   { name: "ldirectord", entry: "src/interfaces/cli/ldirectord/entry.ts", onPath: true },
   { name: "lvsd", entry: "src/interfaces/cli/lvsd/entry.ts", onPath: true },
   { name: "lvsd-engine", entry: "src/planes/engine/main.ts", onPath: false },
+  { name: "lvsd-sync", entry: "src/planes/ebpf/sync/main.ts", onPath: false },
   { name: "lvsd-vrrp", entry: "src/interfaces/daemon/vrrp-main.ts", onPath: false },
   { name: "lvsd-kernel", entry: KERNEL_PLANE, onPath: false },
   { name: "lvsd-ebpf", entry: EBPF_PLANE, onPath: false },

@@ -119,16 +119,4 @@ describe("lvs_sync_daemon", () => {
     await settled();
     expect(await bed.running()).toEqual([]);
   });
-
-  test("the ebpf plane runs none, and that is told once", async () => {
-    const bed = new Bed();
-    const plane = new Proxy(bed.fake.plane, {
-      get: (target, name) => (name === "name" ? "ebpf" : Reflect.get(target, name)),
-    });
-    const globals = new Globals(plane, bed.clock, (text) => bed.refused.push(text));
-    await globals.change(global(SYNC));
-    await globals.setSyncRole("master");
-    expect(await bed.running()).toEqual([]);
-    expect(bed.refused).toEqual([expect.stringContaining("the engine and kernel planes do")]);
-  });
 });

@@ -26,7 +26,6 @@ export class Globals {
   #looked = false;
   #cancelLinger: (() => void) | undefined;
   #ended = false;
-  #toldImpossible = false;
   /** Changes of daemons come one after the other. */
   #turn: Promise<void> = Promise.resolve();
 
@@ -89,7 +88,7 @@ export class Globals {
    */
   async #arrange(): Promise<void> {
     if (this.#ended) return;
-    const spec = this.#possible(this.#global?.sync);
+    const spec = this.#global?.sync;
     if (spec && !this.#looked) await this.#adopt(spec);
     const wanted: DaemonState[] = !spec
       ? []
@@ -131,17 +130,6 @@ export class Globals {
     if (!spec) return false;
     if (spec.instance !== undefined) return !this.#running.has(this.#role);
     return !this.#running.has("master") || !this.#running.has("backup");
-  }
-
-  /** The eBPF plane lists sync daemons, but nothing runs there: better none than one that is only believed in. */
-  #possible(spec: SyncDaemonSpec | undefined): SyncDaemonSpec | undefined {
-    if (!spec || this.#plane.name !== "ebpf") return spec;
-    if (!this.#toldImpossible)
-      this.#refused(
-        "lvs_sync_daemon: the ebpf plane does not synchronise connections; the engine and kernel planes do",
-      );
-    this.#toldImpossible = true;
-    return undefined;
   }
 
   async #endLinger(): Promise<void> {

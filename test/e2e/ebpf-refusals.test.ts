@@ -70,13 +70,6 @@ describe.skipIf(missing)("the eBPF plane refuses", () => {
     expect(status).not.toBe(0);
   });
 
-  test("sync daemons, which would announce nothing", () => {
-    const { status, stderr } = ipvsadm("--start-daemon master --mcast-interface lo");
-    expect(stderr).toMatch(/does not synchronise connections; the engine and the kernel plane do/);
-    expect(status).not.toBe(0);
-    expect(ipvsadm("-L --daemon").stdout).toBe("");
-  });
-
   test("persistence by SIP Call-ID", () => {
     const { stderr } = ipvsadm("-A -u 10.0.0.1:5060 -s rr -p 60 --pe sip");
     expect(stderr).toMatch(/reads no payload; the engine and the kernel plane have it/);

@@ -3,7 +3,7 @@
  * the NAT server held by VRRP, connections synchronised.
  */
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -14,6 +14,7 @@ const bin = join(process.cwd(), "dist/bin");
 const HOSTS = ["lan", "client", "d1", "d2", "dr", "nat", "tun"] as const;
 export type Host = (typeof HOSTS)[number];
 export type Director = "d1" | "d2";
+export type Plane = "engine" | "ebpf";
 const ADDRESS = { client: 2, d1: 3, d2: 4, dr: 11, nat: 12, tun: 13 } as const;
 /** One VIP a forwarding method; .110 is the gateway by which the NAT server answers. */
 const VIPS = { dr: "10.3.0.101", nat: "10.3.0.102", tun: "10.3.0.103" } as const;
@@ -54,7 +55,6 @@ const base = {
   ...process.env,
   NODE_EXTRA_CA_CERTS: "",
   NODE_OPTIONS: "",
-  LVSD_PLANE: "engine",
   PATH: `${bin}:${process.env["PATH"]}`,
 };
 
@@ -71,11 +71,14 @@ export interface Wishes {
 export class SyncBed {
   readonly folder = mkdtempSync(join(tmpdir(), "lvsd-sync-"));
   readonly #tag: string;
+  readonly #planes: Readonly<Record<Director, Plane>>;
   readonly #children: ChildProcess[] = [];
   #client: Running | undefined;
   #said = 0;
 
-  constructor(tag: string) {
+  /** @param planes the directors' */
+  constructor(tag: string, planes: Readonly<Record<Director, Plane>> = { d1: "engine", d2: "engine" }) {
+    this.#planes = planes;
     this.#tag = tag;
   }
 
@@ -87,8 +90,10 @@ export class SyncBed {
     execFileSync("ip", ["-n", this.name(host), ...line.split(" ")], { stdio: "pipe" });
   }
 
-  get #env(): NodeJS.ProcessEnv {
-    return { ...base, LVSD_RUN_DIR: this.folder, LVSD_SYNC_KEY: join(this.folder, "key") };
+  #env(host: Host): NodeJS.ProcessEnv {
+    const plane = host === "d1" || host === "d2" ? this.#planes[host] : "engine";
+    const files = { LVSD_RUN_DIR: this.folder, LVSD_SYNC_KEY: join(this.folder, "key") };
+    return { ...base, ...files, LVSD_PLANE: plane };
   }
 
   async run(host: Host, line: string): Promise<string> {
@@ -96,7 +101,7 @@ export class SyncBed {
       "ip",
       ["netns", "exec", this.name(host), ...line.split(" ")],
       {
-        env: this.#env,
+        env: this.#env(host),
         timeout: 30_000,
         maxBuffer: 64 << 20,
       },
@@ -107,7 +112,7 @@ export class SyncBed {
   /** Starts a program that stays. */
   start(host: Host, ...command: string[]): Running {
     const child = spawn("ip", ["netns", "exec", this.name(host), ...command], {
-      env: this.#env,
+      env: this.#env(host),
       stdio: ["pipe", "pipe", "pipe"],
     });
     this.#children.push(child);
@@ -219,16 +224,26 @@ ${vrrp ? instance : ""}${servers.join("")}`;
     );
   }
 
+  /** Every process of a host; with words, those in whose command line they are. */
+  pids(host: Host, words = ""): number[] {
+    const all = execFileSync("ip", ["netns", "pids", this.name(host)], { encoding: "utf8" });
+    return all
+      .split("\n")
+      .filter(Boolean)
+      .map(Number)
+      .filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(words));
+  }
+
   async enginePid(director: Director): Promise<number> {
     return Number(/process (\d+)/.exec(await this.run(director, "lvsd engine status"))![1]);
   }
 
   /** The end of a machine: its cable is out, and all of its programs are gone at once, with what they had set. */
   async kill(director: Director): Promise<void> {
-    const { pid, vrrpPid } = await this.status(director);
-    const engine = await this.enginePid(director);
     this.ip("lan", `link set to-${director} down`);
-    for (const each of [pid, vrrpPid!, engine]) process.kill(each, "SIGKILL");
+    for (const pid of this.pids(director)) process.kill(pid, "SIGKILL");
+    // What the kernel has of it goes too.
+    if (this.#planes[director] === "ebpf") await this.run(director, "lvsd planes reset");
     await until(
       "they are gone",
       async () => (await this.run(director, "ip addr show eth0")).includes("state UP"),
@@ -292,6 +307,7 @@ ${vrrp ? instance : ""}${servers.join("")}`;
     for (const d of ["d1", "d2"] as const) {
       await this.run(d, "lvsd stop").catch(() => "");
       await this.run(d, "lvsd engine stop").catch(() => "");
+      if (this.#planes[d] === "ebpf") await this.run(d, "lvsd planes reset").catch(() => "");
     }
     await this.run("tun", `lvsd realserver tun ${VIPS.tun} --undo`).catch(() => "");
     for (const child of this.#children) child.kill("SIGKILL");
@@ -302,6 +318,8 @@ ${vrrp ? instance : ""}${servers.join("")}`;
         // It was not made.
       }
     }
+    const bpffs = join(this.folder, "bpf");
+    if (existsSync(bpffs)) execFileSync("umount", [bpffs]);
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

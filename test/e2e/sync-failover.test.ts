@@ -11,8 +11,13 @@ const root = process.getuid?.() === 0;
 /** Connections to each of the three VIPs. */
 const EACH = 667;
 
-describe.skipIf(!root)("2,000 connections outlive their director", () => {
-  const bed = new SyncBed("f");
+const PLANES = [
+  { d1: "ebpf", d2: "ebpf" },
+  ...(process.env["LVSD_E2E"] === "all" ? [{ d1: "engine", d2: "engine" } as const] : []),
+] as const;
+
+describe.skipIf(!root).each(PLANES)("2,000 connections outlive their director ($d1, $d2)", (planes) => {
+  const bed = new SyncBed(`f${planes.d1[1]}`, planes);
   let first: Running;
   let second: Running;
   let count = 0;
@@ -94,31 +99,50 @@ describe.skipIf(!root)("2,000 connections outlive their director", () => {
     expect(await bed.established("d2")).toBe(count);
   });
 
-  test("its engine alone is killed: another one comes, and has the connections of the backup", async () => {
-    await until(
-      "the backup follows it",
-      () => bed.status("d2"),
-      ({ sync }) => sync?.backup?.peer?.tableMs !== undefined,
-    );
-    const before = await bed.enginePid("d1");
-    process.kill(before, "SIGKILL");
-    await until(
-      "it is gone",
-      async () => existsSync(`/proc/${before}`),
-      (there) => !there,
-    );
-    // Nobody asks: the daemon sees it by itself.
-    await until(
-      "another one is there",
-      () => bed.run("d1", "nft list tables"),
-      (tables) => tables.includes("inet lvsd"),
-    );
-    await bed.has("d1", count);
-    expect(await bed.enginePid("d1")).not.toBe(before);
-    expect(await bed.say()).toBe(fine());
-    expect(await bed.state("d1")).toBe("master");
-    expect((await bed.run("d1", "ipvsadm -Lnc")).match(/10\.3\.0\.2:0/g)).toHaveLength(3);
-  });
+  test.runIf(planes.d1 === "ebpf")(
+    "its sync process alone is killed: another one comes, and announces what was new meanwhile",
+    async () => {
+      const [before] = bed.pids("d1", "lvsd-sync");
+      process.kill(before!, "SIGKILL");
+      count = await bed.open(10);
+      for (let i = 0; i < 2; i++) expect(await bed.say()).toBe(fine());
+      await until(
+        "another one is there",
+        async () => bed.pids("d1", "lvsd-sync"),
+        ([pid]) => pid !== undefined && pid !== before,
+      );
+      await bed.has("d2", count);
+    },
+  );
+
+  test.runIf(planes.d1 === "engine")(
+    "its engine alone is killed: another one comes, and has the connections of the backup",
+    async () => {
+      await until(
+        "the backup follows it",
+        () => bed.status("d2"),
+        ({ sync }) => sync?.backup?.peer?.tableMs !== undefined,
+      );
+      const before = await bed.enginePid("d1");
+      process.kill(before, "SIGKILL");
+      await until(
+        "it is gone",
+        async () => existsSync(`/proc/${before}`),
+        (there) => !there,
+      );
+      // Nobody asks: the daemon sees it by itself.
+      await until(
+        "another one is there",
+        () => bed.run("d1", "nft list tables"),
+        (tables) => tables.includes("inet lvsd"),
+      );
+      await bed.has("d1", count);
+      expect(await bed.enginePid("d1")).not.toBe(before);
+      expect(await bed.say()).toBe(fine());
+      expect(await bed.state("d1")).toBe("master");
+      expect((await bed.run("d1", "ipvsadm -Lnc")).match(/10\.3\.0\.2:0/g)).toHaveLength(3);
+    },
+  );
 
   test("its cable is cut, and is in again: it has the connections of that time before it takes the addresses back", async () => {
     await until(

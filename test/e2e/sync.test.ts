@@ -1,6 +1,6 @@
 /**
- * Two directors on one LAN, engines both: connections that one of them holds live on when the other takes the VIP over, and again when
- * it comes back with an empty table.
+ * Two directors on one LAN, on every pair of planes of ours: connections that one of them holds live on when the other takes the VIP over,
+ * and again when it comes back with an empty table.
  */
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -49,163 +49,196 @@ const env = {
 };
 const root = process.getuid?.() === 0;
 
-describe.skipIf(!root)("connections survive the death of their director, and its return", () => {
-  const directory = mkdtempSync(join(tmpdir(), "lvsd-sync-"));
-  const children: ChildProcess[] = [];
-  const name = (host: Host): string => `lv${process.pid}s${host}`;
-  const ip = (line: string): void => void execFileSync("ip", line.split(" "), { stdio: "pipe" });
-  const run = async (host: Host, line: string): Promise<string> => {
-    const { stdout } = await promisify(execFile)("ip", ["netns", "exec", name(host), ...line.split(" ")], {
-      env: { ...env, LVSD_RUN_DIR: directory, LVSD_PLANE: "engine", LVSD_SYNC_KEY: join(directory, "key") },
-      timeout: 30_000,
-      maxBuffer: 64 << 20,
-    });
-    return stdout;
-  };
-  const start = (
-    host: Host,
-    script: string,
-    ...args: string[]
-  ): { child: ChildProcess; line(): Promise<string> } => {
-    const command = ["netns", "exec", name(host), process.execPath, "-e", script, ...args];
-    const child = spawn("ip", command, { env, stdio: ["pipe", "pipe", "inherit"] });
-    children.push(child);
-    const lines: string[] = [];
-    let wake: () => void = () => {};
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      lines.push(...text.trim().split("\n"));
-      wake();
-    });
-    return {
-      child,
-      line: async () => {
-        while (lines.length === 0)
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-        return lines.shift()!;
-      },
-    };
-  };
-  const until = async (what: string, look: () => Promise<boolean>): Promise<void> => {
-    for (const giveUpAt = Date.now() + 20_000; ; ) {
-      if (await look()) return;
-      if (Date.now() > giveUpAt) throw new Error(`never: ${what}`);
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
-  };
+type Plane = "engine" | "ebpf";
+const PAIRS: readonly (readonly [Plane, Plane])[] = [
+  ["engine", "engine"],
+  // Both directions: there, and on the way back.
+  ["engine", "ebpf"],
+  ...(process.env["LVSD_E2E"] === "all"
+    ? ([
+        ["ebpf", "ebpf"],
+        ["ebpf", "engine"],
+      ] as const)
+    : []),
+];
 
-  const program = async (host: Host): Promise<void> => {
-    for (const [method, vip] of Object.entries(VIPS) as [keyof typeof VIPS, string][]) {
-      const flag = { dr: "-g", nat: "-m", tun: "-i" }[method];
-      await run(host, `ipvsadm -A -t ${vip}:80 -s rr -p 300`);
-      await run(host, `ipvsadm -a -t ${vip}:80 -r 10.3.0.${ADDRESS[method]} ${flag}`);
-    }
-  };
-  /** The host that has the VIPs and the gateway; everybody learns it at once. */
-  const hold = (host: Host | undefined): void => {
-    const addresses = [...Object.values(VIPS), GATEWAY];
-    for (const d of ["d1", "d2"] as const) {
-      for (const a of addresses) {
-        try {
-          ip(`-n ${name(d)} addr ${d === host ? "add" : "del"} ${a}/32 dev eth0`);
-        } catch {
-          // It was not there.
+describe.skipIf(!root).each(PAIRS)(
+  "connections survive the death of their director (%s), by another (%s), and its return",
+  (...pair) => {
+    const planeOf = (host: Host): Plane => (host === "d2" ? pair[1] : pair[0]);
+    const directory = mkdtempSync(join(tmpdir(), "lvsd-sync-"));
+    const children: ChildProcess[] = [];
+    const name = (host: Host): string => `lv${process.pid}${pair.map((p) => p[1]).join("")}${host}`;
+    const ip = (line: string): void => void execFileSync("ip", line.split(" "), { stdio: "pipe" });
+    const run = async (host: Host, line: string): Promise<string> => {
+      const { stdout } = await promisify(execFile)("ip", ["netns", "exec", name(host), ...line.split(" ")], {
+        env: {
+          ...env,
+          LVSD_RUN_DIR: directory,
+          LVSD_PLANE: planeOf(host),
+          LVSD_SYNC_KEY: join(directory, "key"),
+        },
+        timeout: 30_000,
+        maxBuffer: 64 << 20,
+      });
+      return stdout;
+    };
+    const start = (
+      host: Host,
+      script: string,
+      ...args: string[]
+    ): { child: ChildProcess; line(): Promise<string> } => {
+      const command = ["netns", "exec", name(host), process.execPath, "-e", script, ...args];
+      const child = spawn("ip", command, { env, stdio: ["pipe", "pipe", "inherit"] });
+      children.push(child);
+      const lines: string[] = [];
+      let wake: () => void = () => {};
+      child.stdout.setEncoding("utf8").on("data", (text: string) => {
+        lines.push(...text.trim().split("\n"));
+        wake();
+      });
+      return {
+        child,
+        line: async () => {
+          while (lines.length === 0)
+            await new Promise<void>((resolve) => {
+              wake = resolve;
+            });
+          return lines.shift()!;
+        },
+      };
+    };
+    const until = async (what: string, look: () => Promise<boolean>): Promise<void> => {
+      for (const giveUpAt = Date.now() + 20_000; ; ) {
+        if (await look()) return;
+        if (Date.now() > giveUpAt) throw new Error(`never: ${what}`);
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+    };
+
+    const program = async (host: Host): Promise<void> => {
+      for (const [method, vip] of Object.entries(VIPS) as [keyof typeof VIPS, string][]) {
+        const flag = { dr: "-g", nat: "-m", tun: "-i" }[method];
+        await run(host, `ipvsadm -A -t ${vip}:80 -s rr -p 300`);
+        await run(host, `ipvsadm -a -t ${vip}:80 -r 10.3.0.${ADDRESS[method]} ${flag}`);
+      }
+    };
+    /** The host that has the VIPs and the gateway; everybody learns it at once. */
+    const hold = (host: Host | undefined): void => {
+      const addresses = [...Object.values(VIPS), GATEWAY];
+      for (const d of ["d1", "d2"] as const) {
+        for (const a of addresses) {
+          try {
+            ip(`-n ${name(d)} addr ${d === host ? "add" : "del"} ${a}/32 dev eth0`);
+          } catch {
+            // It was not there.
+          }
         }
       }
-    }
-    for (const h of ["client", "nat"] as const) ip(`-n ${name(h)} neigh flush dev eth0`);
-  };
-  const established = async (host: Host): Promise<number> =>
-    (await run(host, "ipvsadm -Lnc")).match(/ESTABLISHED/g)?.length ?? 0;
-  const enginePid = async (host: Host): Promise<number> =>
-    Number(/process (\d+)/.exec(await run(host, "lvsd engine status"))![1]);
-
-  let client: ReturnType<typeof start>;
-  const say = async (): Promise<string> => {
-    client.child.stdin!.write("say\n");
-    return client.line();
-  };
-
-  beforeAll(async () => {
-    writeFileSync(join(directory, "key"), "a key that both directors have\n", { mode: 0o600 });
-    for (const host of HOSTS) {
-      ip(`netns add ${name(host)}`);
-      ip(`-n ${name(host)} link set lo up`);
-    }
-    ip(`-n ${name("lan")} link add br0 type bridge`);
-    ip(`-n ${name("lan")} link set br0 up`);
-    for (const [host, last] of Object.entries(ADDRESS) as [keyof typeof ADDRESS, number][]) {
-      ip(`-n ${name(host)} link add eth0 type veth peer name to-${host} netns ${name("lan")}`);
-      ip(`-n ${name("lan")} link set to-${host} master br0 up`);
-      ip(`-n ${name(host)} addr add 10.3.0.${last}/24 dev eth0`);
-      ip(`-n ${name(host)} link set eth0 up`);
-    }
-    for (const d of ["d1", "d2"] as const)
-      await run(
-        d,
-        "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth0.send_redirects=0",
-      );
-    await run("dr", `lvsd realserver dr ${VIPS.dr}`);
-    await run("tun", `lvsd realserver tun ${VIPS.tun}`);
-    ip(`-n ${name("nat")} route add 10.3.0.${ADDRESS.client}/32 via ${GATEWAY} dev eth0 onlink`);
-    for (const host of ["dr", "nat", "tun"] as const) await start(host, SERVER).line();
-    await program("d1");
-    await program("d2");
-    await run("d1", "ipvsadm --start-daemon master --mcast-interface eth0 --syncid 9");
-    await run("d2", "ipvsadm --start-daemon backup --mcast-interface eth0 --syncid 9");
-    hold("d1");
-    client = start("client", CLIENT, String(EACH), ...Object.values(VIPS));
-    expect(await client.line()).toBe("open");
-  }, 60_000);
-
-  afterAll(async () => {
-    for (const host of ["d1", "d2"] as const) await run(host, "lvsd engine stop").catch(() => "");
-    await run("tun", `lvsd realserver undo tun ${VIPS.tun}`).catch(() => "");
-    for (const child of children) child.kill("SIGKILL");
-    for (const host of HOSTS) {
-      try {
-        ip(`netns del ${name(host)}`);
-      } catch {
-        // It was not made.
+      for (const h of ["client", "nat"] as const) ip(`-n ${name(h)} neigh flush dev eth0`);
+    };
+    const established = async (host: Host): Promise<number> =>
+      (await run(host, "ipvsadm -Lnc")).match(/ESTABLISHED/g)?.length ?? 0;
+    /** Everything of a director is gone at once: with an engine's process its table, on the eBPF plane what is in the kernel. */
+    const die = async (host: Host): Promise<void> => {
+      if (planeOf(host) === "ebpf") {
+        await run(host, "lvsd planes reset");
+        return;
       }
-    }
-    rmSync(directory, { recursive: true, force: true });
-  });
+      const pid = Number(/process (\d+)/.exec(await run(host, "lvsd engine status"))![1]);
+      process.kill(pid, "SIGKILL");
+    };
 
-  const all = { count: 3 * EACH, fine: `answered ${3 * EACH} broken 0` };
+    let client: ReturnType<typeof start>;
+    const say = async (): Promise<string> => {
+      client.child.stdin!.write("say\n");
+      return client.line();
+    };
 
-  test("the backup has every connection of the master: by DR, NAT and TUN, with its templates", async () => {
-    expect(await say()).toBe(all.fine);
-    expect(await say()).toBe(all.fine);
-    await until("all connections at the backup", async () => (await established("d2")) === all.count);
-    const templates = (await run("d2", "ipvsadm -Lnc")).match(/10\.3\.0\.2:0/g) ?? [];
-    expect(templates).toHaveLength(3);
-  });
+    beforeAll(async () => {
+      writeFileSync(join(directory, "key"), "a key that both directors have\n", { mode: 0o600 });
+      for (const host of HOSTS) {
+        ip(`netns add ${name(host)}`);
+        ip(`-n ${name(host)} link set lo up`);
+      }
+      ip(`-n ${name("lan")} link add br0 type bridge`);
+      ip(`-n ${name("lan")} link set br0 up`);
+      for (const [host, last] of Object.entries(ADDRESS) as [keyof typeof ADDRESS, number][]) {
+        ip(`-n ${name(host)} link add eth0 type veth peer name to-${host} netns ${name("lan")}`);
+        ip(`-n ${name("lan")} link set to-${host} master br0 up`);
+        ip(`-n ${name(host)} addr add 10.3.0.${last}/24 dev eth0`);
+        ip(`-n ${name(host)} link set eth0 up`);
+      }
+      for (const d of ["d1", "d2"] as const)
+        await run(
+          d,
+          "sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.eth0.send_redirects=0",
+        );
+      await run("dr", `lvsd realserver dr ${VIPS.dr}`);
+      await run("tun", `lvsd realserver tun ${VIPS.tun}`);
+      ip(`-n ${name("nat")} route add 10.3.0.${ADDRESS.client}/32 via ${GATEWAY} dev eth0 onlink`);
+      for (const host of ["dr", "nat", "tun"] as const) await start(host, SERVER).line();
+      await program("d1");
+      await program("d2");
+      await run("d1", "ipvsadm --start-daemon master --mcast-interface eth0 --syncid 9");
+      await run("d2", "ipvsadm --start-daemon backup --mcast-interface eth0 --syncid 9");
+      hold("d1");
+      client = start("client", CLIENT, String(EACH), ...Object.values(VIPS));
+      expect(await client.line()).toBe("open");
+    }, 60_000);
 
-  test("the master is killed: every connection goes on through the other", async () => {
-    process.kill(await enginePid("d1"), "SIGKILL");
-    hold("d2");
-    expect(await say()).toBe(all.fine);
-  });
+    afterAll(async () => {
+      for (const host of ["d1", "d2"] as const) {
+        await run(host, "lvsd engine stop").catch(() => "");
+        await run(host, "lvsd planes reset").catch(() => "");
+      }
+      await run("tun", `lvsd realserver undo tun ${VIPS.tun}`).catch(() => "");
+      for (const child of children) child.kill("SIGKILL");
+      for (const host of HOSTS) {
+        try {
+          ip(`netns del ${name(host)}`);
+        } catch {
+          // It was not made.
+        }
+      }
+      if (pair.includes("ebpf")) execFileSync("umount", [join(directory, "bpf")]);
+      rmSync(directory, { recursive: true, force: true });
+    });
 
-  test("it returns, has the whole table from its peer, takes over again: still every connection goes on", async () => {
-    await run("d2", "ipvsadm --stop-daemon backup");
-    await run("d2", "ipvsadm --start-daemon master --mcast-interface eth0 --syncid 9");
-    await run("d1", "ipvsadm -C");
-    await program("d1");
-    await run("d1", "ipvsadm --stop-daemon master").catch(() => "");
-    expect(await established("d1")).toBe(0);
-    await run("d1", "ipvsadm --start-daemon backup --mcast-interface eth0 --syncid 9");
-    await until(
-      "the whole table at the returning director",
-      async () => (await established("d1")) === all.count,
-    );
-    const told = await run("d1", "lvsd engine status");
-    expect(told).toMatch(
-      /sync peer 10\.3\.0\.4: heard .*whole table .*\d+ connections there, \d+ here, 0 messages lost/,
-    );
-    hold("d1");
-    expect(await say()).toBe(all.fine);
-  });
-});
+    const all = { count: 3 * EACH, fine: `answered ${3 * EACH} broken 0` };
+
+    test("the backup has every connection of the master: by DR, NAT and TUN, with its templates", async () => {
+      expect(await say()).toBe(all.fine);
+      expect(await say()).toBe(all.fine);
+      await until("all connections at the backup", async () => (await established("d2")) === all.count);
+      const templates = (await run("d2", "ipvsadm -Lnc")).match(/10\.3\.0\.2:0/g) ?? [];
+      expect(templates).toHaveLength(3);
+    });
+
+    test("the master is killed: every connection goes on through the other", async () => {
+      await die("d1");
+      hold("d2");
+      expect(await say()).toBe(all.fine);
+    });
+
+    test("it returns, has the whole table from its peer, takes over again: still every connection goes on", async () => {
+      await run("d2", "ipvsadm --stop-daemon backup");
+      await run("d2", "ipvsadm --start-daemon master --mcast-interface eth0 --syncid 9");
+      await run("d1", "ipvsadm -C");
+      await program("d1");
+      await run("d1", "ipvsadm --stop-daemon master").catch(() => "");
+      expect(await established("d1")).toBe(0);
+      await run("d1", "ipvsadm --start-daemon backup --mcast-interface eth0 --syncid 9");
+      await until(
+        "the whole table at the returning director",
+        async () => (await established("d1")) === all.count,
+      );
+      const told = await run("d1", "lvsd sync status");
+      expect(told).toMatch(
+        /sync peer 10\.3\.0\.4: heard .*whole table .*\d+ connections there, \d+ here, 0 messages lost/,
+      );
+      hold("d1");
+      expect(await say()).toBe(all.fine);
+    });
+  },
+);

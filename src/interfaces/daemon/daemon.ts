@@ -422,7 +422,7 @@ export class Daemon {
       }
     }
     const { pid: vrrpPid } = this.#vrrp;
-    const sync = lvs?.plane === "ebpf" ? undefined : await this.#syncReport();
+    const sync = await this.#syncReport();
     return {
       pid: process.pid,
       ...(vrrpPid !== undefined && { vrrpPid }),

@@ -7,7 +7,7 @@
  */
 import { existsSync } from "node:fs";
 import type { ConnectionStatus } from "../../core/connection.ts";
-import type { DaemonState, DaemonStatus } from "../../core/daemon.ts";
+import type { DaemonSpec, DaemonState, DaemonStatus } from "../../core/daemon.ts";
 import type { DestinationId, DestinationSpec, DestinationStatus } from "../../core/destination.ts";
 import { TableError } from "../../core/errors.ts";
 import {
@@ -24,6 +24,7 @@ import { openPin } from "../../sys/bpf/pins.ts";
 import { call } from "../../sys/bpf/program.ts";
 import { close } from "../../sys/libc.ts";
 import type { DataPlane, PlaneInfo } from "../plane.ts";
+import type { SyncStatus } from "../sync/status.ts";
 import { checkSettings, shownSettings } from "./config.ts";
 import { readConnections } from "./connections.ts";
 import { CounterReader } from "./counters.ts";
@@ -32,9 +33,11 @@ import { type HookReport, NOTHING_HOOKED } from "./hooks.ts";
 import { wantedEntries } from "./image.ts";
 import { PROGRAMS } from "./layout.ts";
 import { type EbpfPaths, ebpfPaths } from "./paths.ts";
-import { checkDestination, checkRoom, checkService, nameOf, refuseDaemon } from "./refusals.ts";
+import { checkDestination, checkRoom, checkService, nameOf } from "./refusals.ts";
 import { RuleKeeper } from "./rule-keeper.ts";
 import type { Rules } from "./rules.ts";
+import { applySync, keepSync, syncProcessStatus, tellSync } from "./sync/client.ts";
+import { type SyncPaths, syncPaths } from "./sync/paths.ts";
 
 // Loaded along with the plane, since commands have it as one file.
 export { ebpfMissing } from "./probe.ts";
@@ -47,6 +50,9 @@ export const hasRules = (): boolean => existsSync(ebpfPaths().rules);
 const IPVS_VERSION = 0x010201;
 /** The connection table size that is reported: the kernel's default. */
 const TABLE_SIZE = 4096;
+
+/** Whether the sync process runs is looked at again after this long, ms. */
+const SYNC_AGAIN_MS = 1000;
 
 /** Options of {@link ebpfPlane}. */
 export interface EbpfOptions {
@@ -69,10 +75,15 @@ export class EbpfPlane implements DataPlane {
   readonly #paths: EbpfPaths;
   readonly #keeper: RuleKeeper;
   #unfollow: (() => void) | undefined;
+  readonly #sync: SyncPaths;
+  #syncSeenAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: EbpfOptions) {
     this.#paths = options.paths ?? ebpfPaths();
-    this.#keeper = new RuleKeeper(this.#paths, options.onStep ?? (() => {}));
+    this.#sync = syncPaths(this.#paths);
+    this.#keeper = new RuleKeeper(this.#paths, options.onStep ?? (() => {}), (rules) =>
+      this.#keepSync(rules),
+    );
   }
 
   // --- the table ----------------------------------------------------------------------------------------------------------
@@ -191,14 +202,47 @@ export class EbpfPlane implements DataPlane {
     return this.#keeper.change(() => [{ op: "timeouts", timeouts }]);
   }
 
-  async daemons(): Promise<DaemonStatus[]> {
-    return [];
+  daemons(): Promise<DaemonStatus[]> {
+    return this.#keeper.read(
+      () => [],
+      (rules) => rules.table.daemons.list(),
+    );
   }
-  async startDaemon(): Promise<void> {
-    refuseDaemon();
+  /** The daemon runs when this is done: a process of its own has it. */
+  async startDaemon(spec: DaemonSpec): Promise<void> {
+    this.#syncSeenAt = performance.now();
+    await this.#keeper.change(({ table }) => {
+      const daemon = table.daemons.check(spec, table.mixedFamilies);
+      return [{ op: "startDaemon", daemon }];
+    });
+    try {
+      await applySync(this.#sync);
+    } catch (error) {
+      await this.stopDaemon(spec.state);
+      throw error;
+    }
   }
   async stopDaemon(state: DaemonState): Promise<void> {
-    throw new TableError("ESRCH", `no ${state} daemon runs`);
+    let unused = false;
+    await this.#keeper.change(({ table }) => {
+      unused =
+        table.empty && table.trashed().length === 0 && table.daemons.list().every((d) => d.state === state);
+      return [{ op: "stopDaemon", state }];
+    });
+    await tellSync(this.#sync);
+    // It was all that maps and programs were there for.
+    if (unused) await this.#keeper.flush();
+  }
+  async syncStatus(): Promise<SyncStatus | undefined> {
+    return (await syncProcessStatus(this.#sync))?.sync;
+  }
+
+  /** The process that synchronises connections may have died: whoever looks at the rules has it come back. */
+  async #keepSync({ table }: Rules): Promise<void> {
+    const now = performance.now();
+    if (!table.daemons.running || now - this.#syncSeenAt < SYNC_AGAIN_MS) return;
+    this.#syncSeenAt = now;
+    await keepSync(this.#sync).catch(() => undefined);
   }
 
   settings(): Promise<Settings> {
@@ -263,8 +307,9 @@ export class EbpfPlane implements DataPlane {
   }
 
   /** Removes everything: rules, settings, maps, programs, hooks. */
-  reset(): Promise<void> {
-    return this.#keeper.reset();
+  async reset(): Promise<void> {
+    await this.#keeper.reset();
+    await tellSync(this.#sync);
   }
 
   async close(): Promise<void> {

@@ -31,7 +31,7 @@ export interface Reading {
   readonly applied: boolean;
 }
 
-/** One namespace's file. Call everything with the namespace's lock held. */
+/** One namespace's file. Call everything but {@link Journal.glance} with the namespace's lock held. */
 export class Journal {
   readonly #path: string;
   readonly #header: string;
@@ -56,17 +56,31 @@ export class Journal {
     return statSync(this.#path, { throwIfNoEntry: false }) !== undefined;
   }
 
-  /** Reads everything; undefined when there is no file for this namespace. */
-  read(): Reading | undefined {
-    this.#known = undefined;
-    let text: string;
+  #text(): string | undefined {
     try {
-      text = readFileSync(this.#path, "utf8");
+      const text = readFileSync(this.#path, "utf8");
+      return text.startsWith(this.#header) ? text : undefined;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw error;
     }
-    if (!text.startsWith(this.#header)) return undefined;
+  }
+
+  /** The operations that are there, without the lock: some may not have reached the maps, and the next may just be written. */
+  glance(): readonly Operation[] {
+    const inode = statSync(this.#path, { throwIfNoEntry: false })?.ino ?? 0;
+    const text = this.#text() ?? "";
+    // What is written meanwhile makes this outdated.
+    this.#known = { inode, size: Buffer.byteLength(text) };
+    const lines = text.slice(this.#header.length).split("\n").slice(0, -1);
+    return lines.filter((l) => l !== APPLIED).map((l) => JSON.parse(l) as Operation);
+  }
+
+  /** Reads everything; undefined when there is no file for this namespace. */
+  read(): Reading | undefined {
+    this.#known = undefined;
+    const text = this.#text();
+    if (text === undefined) return undefined;
     const whole = text.slice(0, text.lastIndexOf("\n") + 1);
     const lines = whole.slice(this.#header.length).split("\n").slice(0, -1);
     const torn = Buffer.byteLength(whole) < Buffer.byteLength(text);

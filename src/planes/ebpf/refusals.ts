@@ -36,13 +36,6 @@ export function checkDestination({ id }: ServiceSpec, { method }: DestinationSpe
   );
 }
 
-/** Refuses sync daemons. @throws UnsupportedError */
-export function refuseDaemon(): never {
-  throw new UnsupportedError(
-    "the eBPF plane does not synchronise connections; the engine and the kernel plane do",
-  );
-}
-
 /** Numbers of services, or of destinations, go up to the maps' size. @throws UnsupportedError */
 export function checkRoom(
   kind: "services" | "destinations",
@@ -74,7 +67,6 @@ export const nameOf = (service: ServiceSpec["id"], { address, port }: Destinatio
 
 /** What is refused, one sentence each. */
 export const REFUSALS: readonly string[] = [
-  "refused: sync daemons: no process announces connections here; the engine and the kernel plane do",
   "refused: persistence by SIP Call-ID, and FTP (port 21) by NAT or full-NAT: nothing here reads payload; the engine and the kernel plane do",
   "refused: fullnat_toa=1 (segments are not lengthened); the engine plane has it",
   "refused: drop_entry, drop_packet and secure_tcp 1 or 2: nobody watches the memory; 0 and 3 work, the engine and the kernel plane have all",

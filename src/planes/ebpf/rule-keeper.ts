@@ -27,12 +27,19 @@ export class RuleKeeper {
   readonly #journal: Journal;
   readonly #host = new RulesHost();
   readonly #step: (step: string) => void;
+  readonly #afterwards: (rules: Rules) => Promise<void>;
   /** What is in the namespace; while {@link alone} works, in line with the rules. */
   readonly presence: Presence;
   #rules: Rules | undefined;
   #keptUpAt = Number.NEGATIVE_INFINITY;
 
-  constructor(paths: EbpfPaths, onStep: (step: string) => void) {
+  /** @param afterwards what is to be done when rules were looked at or changed, and others may look again */
+  constructor(
+    paths: EbpfPaths,
+    onStep: (step: string) => void,
+    afterwards: (rules: Rules) => Promise<void> = async () => {},
+  ) {
+    this.#afterwards = afterwards;
     this.#paths = paths;
     this.#step = onStep;
     this.#journal = new Journal(paths.rules, bootId(), paths.cookie);
@@ -42,8 +49,9 @@ export class RuleKeeper {
   /** Works with the rules as they are now, alone. */
   async alone<T>(work: (rules: Rules) => T | Promise<T>): Promise<T> {
     const unlock = await this.#lock();
+    let result: T;
     try {
-      return await work(await this.#refresh());
+      result = await work(await this.#refresh());
     } catch (error) {
       throw error instanceof SysError && error.code === "EPERM"
         ? new TableError("EPERM", `${error.message}: BPF needs CAP_BPF and CAP_NET_ADMIN`)
@@ -53,6 +61,8 @@ export class RuleKeeper {
       if (!this.#journal.exists && !this.presence.installed) this.#removeFiles();
       unlock();
     }
+    if (this.#rules) await this.#afterwards(this.#rules);
+    return result;
   }
 
   /** What a reader gets; `otherwise` without touching anything when there are no rules. */

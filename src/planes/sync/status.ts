@@ -18,6 +18,11 @@ export interface MasterStatus extends MasterCounts {
   /** Backups that follow this one by the shared key. */
   readonly peers: number;
   readonly rates: SyncRates;
+  /**
+   * Times that the packet path had something to say and no room to say it, where it is not the packet path that announces: the table is
+   * looked through then, so that it is late, not lost.
+   */
+  readonly unheard?: number;
 }
 
 /** The master, as its backup knows it. */

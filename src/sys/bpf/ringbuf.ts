@@ -41,14 +41,14 @@ export class RingBuffer {
     };
   }
 
-  /** Hands over every record that is there; its bytes hold while the callback runs. @returns how many */
-  consume(onRecord: (record: Uint8Array) => void): number {
+  /** Hands over every record that is there, `limit` at most; its bytes hold while the callback runs. @returns how many */
+  consume(onRecord: (record: Uint8Array) => void, limit = Number.POSITIVE_INFINITY): number {
     let at = Number(Atomics.load(this.#reader.words, 0));
     let count = 0;
     for (;;) {
       const end = Number(Atomics.load(this.#writer.words, 0));
-      if (at >= end) return count;
-      while (at < end) {
+      if (at >= end || count >= limit) return count;
+      while (at < end && count < limit) {
         const offset = at & (this.#size - 1);
         const head = this.#writer.data.getUint32(offset, LITTLE_ENDIAN);
         if (head & BUSY) return count; // still being written
