@@ -11,6 +11,7 @@ import { type ServiceId, type ServiceSpec, type ServiceStatus, serviceKey } from
 import type { Settings } from "../core/settings.ts";
 import { DEFAULT_TIMEOUTS, type Timeouts } from "../core/timeouts.ts";
 import type { DataPlane, PlaneInfo } from "./plane.ts";
+import type { SyncStatus } from "./sync/status.ts";
 
 /** What the other planes say of an empty table: IPVS 1.2.1 and the kernel's default size. */
 const EMPTY: PlaneInfo = { version: 0x010201, tableSize: 4096 };
@@ -117,6 +118,18 @@ export class UntouchedPlane implements DataPlane {
   }
   stopDaemon(state: DaemonState): Promise<void> {
     return this.#plane((plane) => plane.stopDaemon(state));
+  }
+  syncStatus(): Promise<SyncStatus | undefined> {
+    return this.#read(
+      () => undefined,
+      async (plane) => plane.syncStatus?.(),
+    );
+  }
+  expectTable(): Promise<void> {
+    return this.#read(
+      () => undefined,
+      async (plane) => plane.expectTable?.(),
+    );
   }
   async *connections(): AsyncGenerator<ConnectionStatus> {
     if (this.#opened) yield* (await this.#opened).connections();

@@ -20,6 +20,29 @@ describe.skipIf(!root)("lvs_sync_daemon under lvsd run", () => {
     until(`the daemons of ${director}`, () => daemons(director), looks);
   const key = (text: string): void => writeFileSync(join(bed.folder, "key"), `${text}\n`, { mode: 0o600 });
 
+  /** A program that sends the group of the daemons: garbage, a cut message, another id's, and one with a state that does not exist. */
+  const hostile = (): string => {
+    const entry = "0006002400000000000103e80050005000000000000003840a0300020a0300650a03000b";
+    const unknownState = entry.replace("00010", "00990");
+    const messages = [
+      "ff",
+      `0004002c01010000${entry}`.slice(0, -2),
+      `0005002c01010000${entry}`,
+      `0004002c01010000${unknownState}`,
+    ];
+    const path = join(bed.folder, "hostile.cjs");
+    writeFileSync(
+      path,
+      `const s = require("node:dgram").createSocket("udp4");
+      s.bind(0, "10.3.0.2", async () => {
+        s.setMulticastInterface("10.3.0.2");
+        for (const m of ${JSON.stringify(messages)}) await new Promise((sent) => s.send(Buffer.from(m, "hex"), 8848, "224.0.0.81", sent));
+        s.close();
+      });`,
+    );
+    return path;
+  };
+
   beforeAll(() => bed.up(false));
   afterEach(async () => {
     await Promise.all(running.splice(0).map((daemon) => daemon.kill("SIGTERM")));
@@ -36,6 +59,15 @@ describe.skipIf(!root)("lvs_sync_daemon under lvsd run", () => {
     bed.take("d1");
     const count = await bed.open(10);
     for (let i = 0; i < 2; i++) expect(await bed.say()).toBe(`answered ${count} broken 0`);
+    await bed.has("d2", count);
+    // What nobody sent who should: it is counted, and changes nothing.
+    await bed.run("client", `${process.execPath} ${hostile()}`);
+    await until(
+      "every hostile message is counted",
+      async () => (await bed.status("d2")).sync!.backup!,
+      ({ refused, ignored }) => refused === 3 && ignored === 1,
+    );
+    expect(await bed.run("d2", "lvsd status")).toMatch(/, 3 messages refused, 1 connections ignored$/m);
     await bed.has("d2", count);
     bed.take("d2");
     for (let i = 0; i < 2; i++) expect(await bed.say()).toBe(`answered ${count} broken 0`);

@@ -110,7 +110,8 @@ export class SyncDaemons {
     this.#keyFailure = found.kind === "unusable" ? found.why : undefined;
     const key = found.kind === "key" ? found.key : undefined;
     this.#key = key !== undefined;
-    if (status.state === "master") this.#master = new MasterDaemon(this.#site, status, groups, key);
+    if (status.state === "master")
+      this.#master = new MasterDaemon(this.#site, status, groups, key, this.#clock);
     else this.#backup = new BackupDaemon(this.#site, status, groups, key, this.#clock);
   }
 

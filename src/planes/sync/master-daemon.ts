@@ -11,7 +11,7 @@ import { SyncWriter } from "../../wire/sync.ts";
 import { Meter } from "./meter.ts";
 import { PeerServer } from "./peer-server.ts";
 import { Recovering } from "./recovering.ts";
-import type { SyncSite } from "./site.ts";
+import type { Recovery, SyncSite } from "./site.ts";
 import type { MasterStatus } from "./status.ts";
 
 /** How often a master with a key says that it is there when it has nothing else to say, ms. */
@@ -28,6 +28,7 @@ export function addressOfInterface(name: string, family: 4 | 6): string | undefi
 /** See the module's description. */
 export class MasterDaemon {
   readonly #site: SyncSite;
+  readonly #clock: () => number;
   readonly #senders: readonly MulticastSender[];
   readonly #master: SyncMaster;
   readonly #server: PeerServer | undefined;
@@ -43,8 +44,10 @@ export class MasterDaemon {
     status: DaemonStatus,
     groups: readonly MulticastGroup[],
     key: Buffer | undefined,
+    clock: () => number,
   ) {
     this.#site = site;
+    this.#clock = clock;
     this.#senders = groups.map((group) => new MulticastSender(group, status.ttl));
     this.#master = site.startMaster({
       syncId: status.syncId,
@@ -58,8 +61,7 @@ export class MasterDaemon {
         recovery.end("the connections of the former process are gone: there is no sync key");
       return;
     }
-    if (recovery?.pending)
-      this.#recovering = new Recovering(recovery, "the connections of the former process");
+    if (recovery?.pending) this.#recover(recovery, "the connections of the former process");
     this.#server = new PeerServer(key, {
       syncId: status.syncId & 0xff,
       messages: () => this.#master.table(TABLE_BATCH),
@@ -89,7 +91,11 @@ export class MasterDaemon {
     const { recovery } = this.#site;
     if (!this.#server || !recovery || recovery.pending) return;
     recovery.begin();
-    this.#recovering = new Recovering(recovery, "the connections of the other master");
+    this.#recover(recovery, "the connections of the other master");
+  }
+
+  #recover(recovery: Recovery, what: string): void {
+    this.#recovering = new Recovering(recovery, what, this.#clock);
   }
 
   /** To be called once a second. */

@@ -15,14 +15,20 @@ const LIMIT_MS = 10_000;
 export class Recovering {
   readonly #recovery: Recovery;
   readonly #what: string;
-  readonly #began = performance.now();
+  readonly #clock: () => number;
+  readonly #began: number;
   readonly #silence: NodeJS.Timeout;
   readonly #limit: NodeJS.Timeout;
 
-  /** @param what for the log: which connections */
-  constructor(recovery: Recovery, what: string) {
+  /**
+   * @param what for the log: which connections
+   * @param clock the director's, ms
+   */
+  constructor(recovery: Recovery, what: string, clock: () => number) {
     this.#recovery = recovery;
     this.#what = what;
+    this.#clock = clock;
+    this.#began = clock();
     this.#silence = setTimeout(() => this.#end("no backup is there that could have them"), SILENT_MS);
     this.#limit = setTimeout(() => this.#end("no backup gave them"), LIMIT_MS);
   }
@@ -33,7 +39,7 @@ export class Recovering {
     clearTimeout(this.#silence);
     const receiver = this.#recovery.receiver();
     return {
-      message: (bytes) => receiver.receive(bytes, performance.now()),
+      message: (bytes) => receiver.receive(bytes, this.#clock()),
       complete: () => this.#end(`${peer} had ${receiver.counts.created} of them`),
     };
   }
@@ -46,7 +52,7 @@ export class Recovering {
     clearTimeout(this.#silence);
     clearTimeout(this.#limit);
     if (!this.#recovery.pending) return;
-    const seconds = ((performance.now() - this.#began) / 1000).toFixed(1);
+    const seconds = ((this.#clock() - this.#began) / 1000).toFixed(1);
     this.#recovery.end(`${this.#what}: ${how} (${seconds} s)`);
   }
 }
