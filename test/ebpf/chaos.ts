@@ -230,3 +230,42 @@ export function play(twins: Twins, family: 4 | 6, seed: number, packets: number)
     if (tables.length > 0) throw new Error(`${where}\n${tables.join("\n")}\n${chaos.describe()}`);
   }
 }
+
+/** The longest pause of a day, ms. */
+const LONGEST_PAUSE_MS = 40 * 60_000;
+/** Two hours: longer than any timeout that rules here have. */
+const END_MS = 2 * 3_600_000;
+
+/**
+ * Hours of sparse traffic from one seed: a few packets, sometimes other rules, then a pause in which connections end. In the end
+ * nothing may be left. @throws Error that tells the difference
+ */
+export function playHours(twins: Twins, family: 4 | 6, seed: number, hours: number): void {
+  const random = seeded(seed);
+  const traffic = new Traffic(WORLDS[family], random);
+  twins.settings({ expire_nodest_conn: seed % 2 });
+  const chaos = new Chaos(twins, WORLDS[family], random, traffic);
+  const compare = (where: string): void => {
+    const tables = twins.compareTables();
+    if (tables.length > 0)
+      throw new Error(`seed ${seed}, ${where}\n${tables.join("\n")}\n${chaos.describe()}`);
+  };
+  for (const end = twins.now + hours * 3_600_000; twins.now < end; ) {
+    const at = `${Math.floor((end - twins.now) / 1000)} s before the end`;
+    if (traffic.chance(4)) chaos.change();
+    for (let n = Math.floor(random() * 40); n > 0; n--) {
+      const shown = traffic.next();
+      const difference = twins.show(shown.ip, shown.way);
+      if (difference)
+        throw new Error(`seed ${seed}, ${at}: ${shown.note}\n${difference}\n${chaos.describe()}`);
+    }
+    compare(at);
+    // Short pauses more often than long ones.
+    twins.rest(Math.floor(LONGEST_PAUSE_MS * random() ** 3));
+    compare(`${at}, after a pause`);
+  }
+  twins.rest(END_MS);
+  compare("at the end");
+  const left = twins.programConnections();
+  if (left.length > 0) throw new Error(`seed ${seed}: left at the end:\n${left.join("\n")}`);
+}

@@ -69,6 +69,14 @@ export const BED = {
   ],
 } as const;
 
+/** A connection or template. */
+export interface Entry {
+  /** Slot and generation. */
+  readonly name: string;
+  readonly due: number;
+  readonly children: number;
+}
+
 /** Counts of what is in the slab. */
 interface Census {
   live: number;
@@ -188,6 +196,26 @@ export class FloodBed {
     for (let n = 0; n < 250; n++) this.tick();
     this.#now += LONGEST_MS;
     for (let n = 0; n < 250; n++) this.tick();
+  }
+
+  /** The clock, ms. */
+  get now(): number {
+    return this.#now;
+  }
+
+  /** Every connection and template: what tells it from others, when it is due (ms), and how many it holds. */
+  *entries(): Generator<Entry> {
+    const { view } = this.#maps.array("slab");
+    const fresh = this.#maps.array("state").view.getUint32(STATE.at.fresh, true);
+    for (let slot = 1; slot < Math.min(fresh, this.#slots); slot++) {
+      const at = slot * CONN.size;
+      if (view.getUint8(at + CONN.at.ctl) !== PHASE.live) continue;
+      yield {
+        name: `${slot}/${view.getUint32(at + CONN.at.ctl + 4, true)}`,
+        due: Number(view.getBigUint64(at + CONN.at.expires, true) / 1_000_000n),
+        children: view.getUint32(at + CONN.at.children, true),
+      };
+    }
   }
 
   // --- what must be ---------------------------------------------------------------------------------------------------------

@@ -103,7 +103,8 @@ class Frames {
   }
 }
 
-class Sender {
+/** Makes flows' packets and shows them to the programs. */
+export class Sender {
   readonly #targets: readonly Target[];
   readonly #tc: TestRun;
   readonly #xdp: TestRun | undefined;

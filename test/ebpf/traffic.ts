@@ -209,6 +209,9 @@ export class Traffic {
       ip[7] = 0;
       ipv4.setChecksum(v, 0);
     }
+    // No fragment header, neither first nor behind another one.
+    if (ip[0] >> 4 === 6 && ip[6] === ipv6.EXTENSION.fragment) ip[6] = ipv6.EXTENSION.none;
+    if (ip[0] >> 4 === 6 && ip[40] === ipv6.EXTENSION.fragment) ip[40] = ipv6.EXTENSION.none;
     // As ip_vs, the model makes a new checksum where ports change, right or wrong as the old one was.
     const end = ip[0] >> 4 === 4 ? ipv4.totalLength(v, 0) : 40 + ipv6.payloadLength(v, 0);
     if (ip[ip[0] >> 4 === 4 ? 9 : 6] === 132 && end <= ip.length && end >= header + 12)

@@ -263,6 +263,18 @@ export class Twins {
       this.#freeTrash();
     }
   }
+  /** Lets much time pass, from one end of a connection to the next. */
+  rest(ms: number): void {
+    for (const end = this.now + ms; this.now < end; ) {
+      let next = end;
+      const { connections } = this.model;
+      connections.forEach((c) => {
+        next = Math.min(next, connections.dueAt(c));
+      });
+      const ticks = Math.max(1, Math.ceil((next - this.now) / TICK_MS));
+      this.wait(ticks * TICK_MS, true);
+    }
+  }
   /** Destinations that the model has let go lose their numbers. */
   #freeTrash(): void {
     const kept = this.model.table.trashed();
