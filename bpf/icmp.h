@@ -443,7 +443,9 @@ INLINE int ipsec(packet *p, struct work *w)
 	w->protocol = PROTO_UDP;
 	packet_key(&w->key, w);
 	c = find_connection(w, &w->key);
+	/* It has no ports of its own. */
 	w->protocol = protocol;
+	w->sport = w->dport = 0;
 	if (!c || g->stand_back)
 		return accept(w);
 	if (w->flow & FLOW_REPLY)
