@@ -211,7 +211,9 @@ export class Daemon {
     await this.#roleTold;
     if (over()) return;
     // Whoever is master for the others' connections has them already.
-    if (sync && !(sync.instance !== undefined && this.#masters.has(sync.instance))) {
+    const others = sync && !(sync.instance !== undefined && this.#masters.has(sync.instance));
+    // Without a key there is nobody to ask, and a daemon that is started anew would only miss messages.
+    if (others && (await this.#balancing.sync().catch(() => undefined))?.key) {
       await this.#balancing.supervisor?.renewSyncBackup().catch(() => undefined);
       await this.#waitForPeer(over, "VRRP goes on");
     }
