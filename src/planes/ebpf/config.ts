@@ -110,10 +110,18 @@ function writeSync(
   word("sync_on", table.daemons.has("master") ? 1 : 0);
 }
 
+/** How long the port below is believed: of thousands of changes in a row not each reads it. */
+const PORT_START_MS = 1000;
+let portStart = { port: 1024, until: Number.NEGATIVE_INFINITY };
+
 function unprivilegedPortStart(): number {
+  if (performance.now() < portStart.until) return portStart.port;
+  let port = 1024;
   try {
-    return Number(readFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "utf8"));
+    port = Number(readFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "utf8"));
   } catch {
-    return 1024;
+    // The kernel's default.
   }
+  portStart = { port, until: performance.now() + PORT_START_MS };
+  return port;
 }
