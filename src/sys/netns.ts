@@ -14,6 +14,10 @@ const O_RDONLY_CLOEXEC = 0o2000000;
 /** Path of a namespace made by `ip netns add NAME`. */
 export const namedNetns = (name: string): string => `/run/netns/${name}`;
 
+/** A descriptor of the namespace that this thread is in. @throws SysError */
+export const openNetns = (): number =>
+  check("open", raw.open("/proc/thread-self/ns/net", O_RDONLY_CLOEXEC, 0), "this network namespace");
+
 /** Moves this thread into the namespace at a path (`/run/netns/x`, `/proc/1/ns/net`). @throws SysError */
 export function enterNetns(path: string): void {
   const fd = check("open", raw.open(path, O_RDONLY_CLOEXEC, 0), path);
@@ -26,7 +30,7 @@ export function enterNetns(path: string): void {
 
 /** Runs `body`, which must be synchronous, inside the namespace at `path` and comes back. @throws SysError */
 export function inNetns<T>(path: string, body: () => T): T {
-  const home = check("open", raw.open("/proc/thread-self/ns/net", O_RDONLY_CLOEXEC, 0));
+  const home = openNetns();
   try {
     enterNetns(path);
     try {

@@ -3,13 +3,14 @@
  * golden cases and scenarios with our ipvsadm, all in this process.
  */
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { ForwardingMethod } from "../../src/core/destination.ts";
 import type { ServiceId } from "../../src/core/service.ts";
 import { serviceSpec } from "../../src/core/table.ts";
 import { makeNames, type Names } from "../../src/interfaces/cli/names.ts";
 import { type EbpfPlane, ebpfPlane } from "../../src/planes/ebpf/ebpf.ts";
+import { ebpfPaths } from "../../src/planes/ebpf/paths.ts";
 import { newNetns } from "../../src/sys/netns.ts";
 import { destination } from "../../src/testkit/director-bed.ts";
 import { buildPacket } from "../../src/testkit/packet-build.ts";
@@ -245,6 +246,26 @@ async function playScenario(scenario: Scenario): Promise<string[]> {
   }
 }
 
+/** A namespace that is left with rules in it, and what the next installation makes of that. */
+async function forgetsTheDead(): Promise<string[]> {
+  newNetns();
+  const dead = ebpfPaths();
+  const before = ebpfPlane();
+  await before.addService(serviceSpec(address(WORLD, "tcp", 80)));
+  await before.close();
+  if (!existsSync(dead.rules)) return ["nothing was written down"];
+  newNetns();
+  const plane = ebpfPlane();
+  const until = Date.now() + 30_000;
+  while (existsSync(dead.pins) && Date.now() < until) {
+    await plane.addService(serviceSpec(address(WORLD, "tcp", 81)));
+    await plane.flush();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  await plane.close();
+  return [dead.pins, dead.rules].filter((path) => existsSync(path));
+}
+
 // --- all of it --------------------------------------------------------------------------------------------------------------
 
 let twins: Twins | undefined;
@@ -256,6 +277,8 @@ await tell("kernel", "loads the programs", () => {
 for (const [i, scheduler] of SCHEDULERS.entries())
   await tell("scheduler", scheduler, () => (twins ? schedules(twins, scheduler, 80 + i) : ["no programs"]));
 twins?.close();
+
+await tell("kernel", "removes what a deleted namespace left", forgetsTheDead);
 
 if (task.packets > 0) {
   for (const method of ["nat", "dr", "tun"] as const) {

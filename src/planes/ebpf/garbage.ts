@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { linkIndex } from "./hooks.ts";
-import { hookPins, uninstall } from "./installation.ts";
+import { hookPins, removeAll, witnessPin } from "./installation.ts";
 import { type EbpfPaths, pathsOf } from "./paths.ts";
 
 /** Removes the state of namespaces that are no more. Call with the global lock held. */
@@ -13,11 +13,17 @@ export function collectGarbage(own: EbpfPaths): void {
   for (const cookie of readdirSync(own.bpffs)) {
     if (!/^\d+$/.test(cookie) || cookie === own.cookie) continue;
     const paths = pathsOf(cookie);
-    const links = hookPins(paths);
-    // lo is as old as its namespace: links whose interfaces are all gone mean that the namespace is. Without links nobody can say.
-    if (links.length === 0 || links.some(({ path }) => linkIndex(path) !== 0)) continue;
-    uninstall(paths);
+    if (!isGone(paths)) continue;
+    removeAll(paths);
     for (const file of [paths.rules, paths.lock, `${paths.run}/ebpf-${cookie}.sysctls`])
       rmSync(file, { force: true });
   }
+}
+
+/** Whether the namespace is no more; false where nobody can say. */
+function isGone(paths: EbpfPaths): boolean {
+  if (existsSync(witnessPin(paths))) return linkIndex(witnessPin(paths)) === 0;
+  // lo is as old as its namespace: links whose interfaces are all gone mean that the namespace is.
+  const links = hookPins(paths);
+  return links.length > 0 && links.every(({ path }) => linkIndex(path) === 0);
 }

@@ -2,7 +2,7 @@
  * The programs on the interfaces of the namespace that this thread is in.
  * @module
  */
-import { mkdirSync, rmdirSync, unlinkSync } from "node:fs";
+import { existsSync, mkdirSync, rmdirSync, unlinkSync } from "node:fs";
 import { UnsupportedError } from "../../core/errors.ts";
 import { type Interface, interfaces } from "../../sys/bpf/interfaces.ts";
 import {
@@ -16,8 +16,9 @@ import {
 } from "../../sys/bpf/link.ts";
 import { openPin, pin } from "../../sys/bpf/pins.ts";
 import { programInfo } from "../../sys/bpf/program.ts";
+import { attachWitness } from "../../sys/bpf/witness.ts";
 import { close } from "../../sys/libc.ts";
-import { filterMarks, hookPins } from "./installation.ts";
+import { filterMarks, hookPins, witnessPin } from "./installation.ts";
 import { PROGRAMS } from "./layout.ts";
 import { isMarkDevice, MARK_DEVICE } from "./marks.ts";
 import type { EbpfPaths } from "./paths.ts";
@@ -83,7 +84,9 @@ export function hookInterfaces(paths: EbpfPaths, egress: boolean): HookReport {
   const missing: { name: string; reason: string }[] = [];
   const hooked: string[] = [];
   const links = linkHooker(paths);
-  const hook = hasTcx() ? links : filterHooker(paths);
+  const tcx = hasTcx();
+  const hook = tcx ? links : filterHooker(paths);
+  if (!tcx) witness(paths);
   for (const one of wanted) {
     try {
       for (const place of placesOf(one, egress)) hook.attach(place);
@@ -102,6 +105,21 @@ export function hookInterfaces(paths: EbpfPaths, egress: boolean): HookReport {
     missing,
     covered: all.filter((one) => covered(one, all)).map(({ name }) => name),
   };
+}
+
+/** Leaves what tells later that the namespace is gone, where filters do not. */
+function witness(paths: EbpfPaths): void {
+  if (existsSync(witnessPin(paths))) return;
+  try {
+    const link = attachWitness();
+    try {
+      pin(link, witnessPin(paths));
+    } finally {
+      close(link);
+    }
+  } catch {
+    // A kernel without: then "lvsd planes reset" has to be said before the namespace goes.
+  }
 }
 
 /** @returns the interfaces that have the XDP program now */

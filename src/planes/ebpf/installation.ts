@@ -2,6 +2,7 @@
  * The programs and maps of one namespace, in its folder of pins:
  *
  *     <cookie>/maps/*  <cookie>/programs/*  <cookie>/links/<interface>-<direction>  <cookie>/image-<hash of the object file>
+ *     <cookie>/filters/<interface>-<direction>, <cookie>/witness  (without TCX)
  *
  * The folder gets its name in one step when all is in it. Call everything with the global lock held.
  * @module
@@ -276,7 +277,10 @@ export type Filter = Hook & { readonly direction: Direction };
 export const filterMarks = (paths: EbpfPaths): Filter[] =>
   hooksIn(`${paths.pins}/filters`).filter((hook): hook is Filter => hook.direction !== "xdp");
 
-/** Takes everything away: hooks first, then programs and maps with all connections. */
+/** A link that ends with the namespace, where classic filters leave nothing that does. */
+export const witnessPin = (paths: EbpfPaths): string => `${paths.pins}/witness`;
+
+/** Takes everything away from the namespace that this thread is in: hooks first, then programs and maps with all connections. */
 export function uninstall(paths: EbpfPaths): void {
   for (const { index, direction } of filterMarks(paths)) {
     try {
@@ -285,6 +289,11 @@ export function uninstall(paths: EbpfPaths): void {
       // The interface went before.
     }
   }
+  removeAll(paths);
+}
+
+/** Removes all pins, also those of a namespace that is no more: its classic filters went with it. */
+export function removeAll(paths: EbpfPaths): void {
   // A link without a pin is a program off its interface.
   for (const { path } of hookPins(paths)) unlinkSync(path);
   removePins(paths.pins);
