@@ -95,8 +95,12 @@ INLINE __u32 take_slot(void)
 
 	if (!g || !s)
 		return 0;
-	if (!bpf_map_pop_elem(&free_slots, &slot))
-		return slot;
+	/* Asking the queue takes a lock. */
+	if (READ_ONCE(s->freed) || READ_ONCE(s->fresh) >= g->slots) {
+		if (!bpf_map_pop_elem(&free_slots, &slot))
+			return slot;
+		WRITE_ONCE(s->freed, 0);
+	}
 	if (READ_ONCE(s->fresh) >= g->slots)
 		return 0;
 	slot = ADD(&s->fresh, 1);
@@ -105,8 +109,12 @@ INLINE __u32 take_slot(void)
 
 INLINE void give_slot(struct conn *c, __u32 slot, __u64 ctl)
 {
+	struct state *s = the_state();
+
 	WRITE_ONCE(c->ctl, ctl_make(ctl_generation(ctl) + 1, 0, 0, PHASE_FREE));
 	bpf_map_push_elem(&free_slots, &slot, 0);
+	if (s && !READ_ONCE(s->freed))
+		WRITE_ONCE(s->freed, 1);
 }
 
 INLINE void release_parent(struct conn *c)

@@ -458,8 +458,9 @@ struct state {
 	__u32 spared[16]; /* drop_entry: connections still spared, by number of packets */
 	__u64 drops[16]; /* packets by DROP_* */
 	__u64 sync_lost; /* events that sync_events had no room for */
+	__u64 freed; /* 1: slots may wait in free_slots */
 };
-_Static_assert(sizeof(struct state) == 256, "state");
+_Static_assert(sizeof(struct state) == 264, "state");
 _Static_assert(__builtin_offsetof(struct state, fresh) == 0, "state.fresh");
 _Static_assert(__builtin_offsetof(struct state, hand) == 4, "state.hand");
 _Static_assert(__builtin_offsetof(struct state, dropper) == 8, "state.dropper");
@@ -473,6 +474,7 @@ _Static_assert(__builtin_offsetof(struct state, ticks) == 48, "state.ticks");
 _Static_assert(__builtin_offsetof(struct state, spared) == 56, "state.spared");
 _Static_assert(__builtin_offsetof(struct state, drops) == 120, "state.drops");
 _Static_assert(__builtin_offsetof(struct state, sync_lost) == 248, "state.sync_lost");
+_Static_assert(__builtin_offsetof(struct state, freed) == 256, "state.freed");
 
 /* What became of the last packet; written with TEST_OUTPUT only */
 struct trace {

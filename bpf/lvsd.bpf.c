@@ -79,8 +79,12 @@ INLINE int incoming(packet *p, __u32 l3, int marked)
 		return reply(p, w);
 	if (c)
 		return request_known(p, w, g, c);
-	if (g->oneway_dests && !(w->flow & FLOW_TRUNCATED) && find_passing(w))
-		return passing_reply(w);
+	if (g->oneway_dests && !(w->flow & FLOW_TRUNCATED)) {
+		if (asks_service_first(w, g))
+			w->flow |= FLOW_ASIDE;
+		else if (find_passing(w))
+			return passing_reply(w);
+	}
 	return request_new(p, w);
 }
 

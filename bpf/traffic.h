@@ -245,6 +245,16 @@ INLINE int is_stray(struct work *w, const struct config *g)
 	return 1;
 }
 
+/*
+ * Whether to look for a service first and for a connection that passes by after that: the other way round costs most new connections
+ * a look-up more.
+ */
+INLINE int asks_service_first(const struct work *w, const struct config *g)
+{
+	return w->protocol == PROTO_TCP && (w->l4_first & (TCP_SYN | TCP_ACK)) == TCP_SYN && !g->stand_back &&
+	       !(g->settings & SETTING_NAT_ICMP_SEND);
+}
+
 /* The packet belongs to no connection. */
 SHARED int request_new(packet *p, struct work *w)
 {
@@ -273,6 +283,8 @@ SHARED int request_new(packet *p, struct work *w)
 	case OUTCOME_REFUSE:
 		return answer(p, w, ANSWER_PORT, 0, 0);
 	}
+	if ((w->flow & FLOW_ASIDE) && find_passing(w))
+		return passing_reply(w);
 	return accept(w);
 }
 

@@ -20,6 +20,7 @@ enum {
 	FLOW_REPLY = 32,    /* found by the key of replies */
 	FLOW_DONT = 64,	    /* IPv4 with DF */
 	FLOW_FRESH = 128,   /* its connection was made for this packet */
+	FLOW_ASIDE = 256,   /* may be a reply that passes by, if it is for no service */
 };
 
 /* A scan over a service's destinations; see schedulers.h. */

@@ -292,7 +292,7 @@ SHARED int xdp_new(struct xdp_md *x, struct work *w)
 	/* What counts packets, or answers them, is done once: at TC. */
 	if (!w || !g || g->stand_back || g->drop_rate || (g->settings & SETTING_NAT_ICMP_SEND))
 		return XDP_PASS;
-	if (g->oneway_dests && find_passing(w))
+	if (g->oneway_dests && !asks_service_first(w, g) && find_passing(w))
 		return XDP_PASS;
 	if (schedule(w) != OUTCOME_MADE || w->onepacket)
 		return XDP_PASS;

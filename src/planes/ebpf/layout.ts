@@ -386,6 +386,7 @@ export const STATE = struct("state", "Written by BPF", {
   spared: [["u32", 16], "drop_entry: connections still spared, by number of packets"],
   drops: [["u64", DROPS], "packets by DROP_*"],
   sync_lost: ["u64", "events that sync_events had no room for"],
+  freed: ["u64", "1: slots may wait in free_slots"],
 });
 
 export const TRACE = struct("trace", "What became of the last packet; written with TEST_OUTPUT only", {
