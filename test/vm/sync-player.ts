@@ -6,9 +6,11 @@
  *     client fd01::2  -- fd01::1  master fd02::1  -- fd02::11  server
  *
  * Version 0 knows neither IPv6 nor the data of persistence engines: there those services are left out.
+ *
+ * At the end `lvsd run` with lvs_sync_daemon on the kernel plane: which of the kernel's daemons runs as its instance goes.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** What to do: the content of the file that is the program's argument. */
@@ -26,10 +28,16 @@ export interface Case {
 }
 
 /** What became of a case: the connections in both tables, without their times. */
-export interface Told {
+export interface Synchronised {
   readonly name: string;
   readonly open: { readonly master: string; readonly backup: string };
   readonly closed: { readonly master: string; readonly backup: string };
+}
+
+/** The kernel's daemons under `lvsd run`, as ipvsadm lists them, at the instance's changes of state. */
+export interface Driven {
+  readonly name: "lvsd run";
+  readonly daemons: readonly string[];
 }
 
 const CLIENT = `
@@ -131,7 +139,7 @@ async function compare(c: Case): Promise<{ master: string; backup: string }> {
   }
 }
 
-async function play(c: Case): Promise<Told> {
+async function play(c: Case): Promise<Synchronised> {
   const hosts = ["cl", "dm", "db", "se"];
   const children: ChildProcess[] = [];
   for (const host of hosts) {
@@ -200,12 +208,75 @@ async function play(c: Case): Promise<Told> {
   }
 }
 
+const CONFIGURATION = `
+global_defs {
+    lvs_sync_daemon eth0 VI_1 id 7 maxlen 1000 port 9999 ttl 3 group 224.0.0.99
+}
+vrrp_instance VI_1 {
+    interface eth0
+    virtual_router_id 51
+    priority 100
+    virtual_ipaddress {
+        10.5.0.100/24
+    }
+}
+virtual_server 10.5.0.100 80 {
+    protocol TCP
+    real_server 10.5.0.11 80 {
+    }
+}
+`;
+
+/** Master after a while without others, backup while the link is down, master again; none after the end. */
+async function drive(): Promise<string[]> {
+  const seen: string[] = [];
+  const sees = async (what: RegExp): Promise<void> => {
+    for (let i = 0; i < 60; i++) {
+      const text = director("kd", "kernel", "ipvsadm -L --daemon").trim();
+      if (text !== seen.at(-1)) seen.push(text);
+      if (what.test(text)) return;
+      await sleep(500);
+    }
+    throw new Error(`never ${what}: ${seen.join(" | ")}`);
+  };
+  ip("netns add kd");
+  ip("-n kd link set lo up");
+  ip("-n kd link add eth0 type dummy");
+  ip("-n kd addr add 10.5.0.9/24 dev eth0");
+  ip("-n kd link set eth0 up");
+  writeFileSync("/run/driven.conf", CONFIGURATION);
+  const command = [process.execPath, join(task.dist, "lvsd.cjs"), "run", "-f", "/run/driven.conf"];
+  const child = spawn("ip", ["netns", "exec", "kd", ...command], {
+    stdio: "ignore",
+    env: { ...process.env, LVSD_PLANE: "kernel", LVSD_RUN_DIR: "/run/driven", NODE_EXTRA_CA_CERTS: "" },
+  });
+  try {
+    await sees(/^master.*\)$/);
+    ip("-n kd link set eth0 down");
+    await sees(/^backup.*\)$/);
+    ip("-n kd link set eth0 up");
+    await sees(/^master.*\)$/);
+    child.kill("SIGTERM");
+    await sees(/^$/);
+    return seen;
+  } finally {
+    child.kill("SIGKILL");
+    ip("netns del kd");
+  }
+}
+
 for (const c of task.cases) {
   const name = `${c.master} ${c.backup} ${c.version}`;
   const nothing = { master: "", backup: "" };
   const told = await play(c).catch(
-    (error: Error): Told => ({ name, open: { ...nothing, backup: String(error.stack) }, closed: nothing }),
+    (error: Error): Synchronised => ({
+      name,
+      open: { ...nothing, backup: String(error.stack) },
+      closed: nothing,
+    }),
   );
   console.log(`@@ ${JSON.stringify({ ...told, name })}`);
 }
+const daemons = await drive().catch((error: Error) => [String(error.stack)]);
+console.log(`@@ ${JSON.stringify({ name: "lvsd run", daemons } satisfies Driven)}`);
 console.log("@@ done");

@@ -5,10 +5,10 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { obstacle, ROOT, runInGuest } from "./guest.ts";
-import type { Case, Task, Told } from "./sync-player.ts";
+import type { Case, Driven, Synchronised, Task } from "./sync-player.ts";
 
 const reason =
-  process.env["LVSD_KERNEL"] === "all" ? obstacle() : "it takes three minutes; npm run test:kernel plays it";
+  process.env["LVSD_KERNEL"] === "all" ? obstacle() : "it takes four minutes; npm run test:kernel plays it";
 if (reason) console.log(`synchronisation with the kernel is left out: ${reason}`);
 
 const cases: readonly Case[] = [
@@ -19,11 +19,16 @@ const cases: readonly Case[] = [
 ];
 
 describe.skipIf(reason !== "")("connection synchronisation with the kernel's ip_vs", () => {
-  const outcomes = new Map<string, Told>();
+  const outcomes = new Map<string, Synchronised>();
+  let daemons: readonly string[] = [];
   beforeAll(async () => {
     const entry = join(import.meta.dirname, "sync-player.ts");
     const task: Task = { dist: join(ROOT, "dist"), cases };
-    await runInGuest<Told>(entry, [task], (told) => outcomes.set(told.name, told), 600);
+    const hear = (told: Synchronised | Driven): void => {
+      if ("daemons" in told) daemons = told.daemons;
+      else outcomes.set(told.name, told);
+    };
+    await runInGuest<Synchronised | Driven>(entry, [task], hear, 600);
   }, 900_000);
 
   for (const { master, backup, version } of cases) {
@@ -41,4 +46,13 @@ describe.skipIf(reason !== "")("connection synchronisation with the kernel's ip_
       expect(told.closed.master).not.toContain("ESTABLISHED");
     });
   }
+
+  it("lvs_sync_daemon drives the kernel's own daemons: each role has one, with every option", () => {
+    const options = "sync daemon (mcast=eth0, syncid=7, maxlen=1000, group=224.0.0.99, port=9999, ttl=3)";
+    const backup = `backup ${options.replace("1000", "1024")}`;
+    // A backup that became master goes on for three seconds; at the very start nothing runs yet.
+    const roles = daemons.filter((text) => text !== "" && !text.includes("\n"));
+    expect(roles, daemons.join(" | ")).toEqual([backup, `master ${options}`, backup, `master ${options}`]);
+    expect(daemons.at(-1)).toBe("");
+  });
 });
