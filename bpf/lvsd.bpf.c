@@ -69,7 +69,7 @@ INLINE int incoming(packet *p, __u32 l3, int marked)
 		return TC_ACT_UNSPEC;
 	if (w->protocol == (w->family == 4 ? PROTO_ICMP : PROTO_ICMPV6))
 		return icmp(p, w);
-	if ((w->flow & FLOW_FRAGMENT) && is_ported(w->protocol | (w->family == 6 ? PROTO_TCP : 0)) && join_fragment(w))
+	if ((w->flow & FLOW_FRAGMENT) && (w->family == 6 || is_ported(w->protocol)) && join_fragment(w))
 		return accept(w);
 	if (!is_ported(w->protocol))
 		return ipsec(p, w);

@@ -345,6 +345,20 @@ export class Twins {
     return undefined;
   }
 
+  /** Shows the model a packet, and the programs its fragments in order: together they must become the same packet. */
+  showFragments(whole: Uint8Array, parts: readonly Uint8Array[], way: Way): string | undefined {
+    this.wait(TICK_MS);
+    const model = this.#showModel(whole, way, 0);
+    const fates = parts.map((part) => this.#showPrograms(part, 0, model.verdict.startsWith("local")));
+    const verdicts = [...new Set(fates.map(({ verdict }) => verdict))].join(", then ");
+    if (verdicts !== model.verdict) return `model: ${tell(model)}, programs: ${verdicts}`;
+    if (!model.bytes) return undefined;
+    const joined = join(fates.map(({ bytes }) => bytes!));
+    return Buffer.compare(joined, model.bytes) === 0
+      ? undefined
+      : `bytes\n  model    ${describePacket(model.bytes)}\n  programs ${describePacket(joined)}`;
+  }
+
   #showModel(ip: Uint8Array, way: Way, mark: number): Fate {
     const p = this.#packet.load(ip, mark);
     const verdict = way === "in" ? this.model.localIn(p, this.now) : this.model.forward(p, this.now);
@@ -606,6 +620,28 @@ function isTruncated(ip: Uint8Array): boolean {
 function packetOf(frame: Uint8Array): Uint8Array {
   const v = new DataView(frame.buffer, frame.byteOffset, frame.length);
   return frame.slice(0, frame[0] >> 4 === 6 ? 40 + ipv6.payloadLength(v, 0) : ipv4.totalLength(v, 0));
+}
+
+/** Fragments, in order, as one packet. */
+function join(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const v6 = parts[0][0] >> 4 === 6;
+  const header = v6 ? ipv6.HEADER_LEN : ipv4.HEADER_LEN;
+  const skipped = v6 ? ipv6.FRAGMENT_LEN : 0;
+  const whole = Buffer.concat([
+    parts[0].subarray(0, header),
+    ...parts.map((p) => p.subarray(header + skipped)),
+  ]);
+  const bytes = new Uint8Array(whole);
+  const v = new DataView(bytes.buffer);
+  if (v6) {
+    bytes[ipv6.AT.nextHeader] = parts[0][header];
+    v.setUint16(ipv6.AT.length, bytes.length - header);
+    return bytes;
+  }
+  v.setUint16(ipv4.AT.length, bytes.length);
+  v.setUint16(ipv4.AT.fragment, 0);
+  ipv4.setChecksum(v, 0);
+  return bytes;
 }
 
 /** The packet as it was a hop before. */
