@@ -53,8 +53,6 @@ interface Stage {
   /** Virtual addresses that the servers have on lo, without answering ARP for them. */
   readonly hidden?: readonly string[];
   readonly gateway?: string;
-  /** When the example needs it. @default the plane that is used by default */
-  readonly plane?: "engine";
   readonly plain: readonly number[];
   readonly secure?: readonly number[];
 }
@@ -67,13 +65,12 @@ class Tutorial {
   readonly #running: Running[] = [];
   readonly #made: string[] = [];
 
-  constructor(tag: string, plane?: string) {
+  constructor(tag: string) {
     this.#prefix = `lv${process.pid}${tag}`;
     this.#env = {
       ...process.env,
       NODE_EXTRA_CA_CERTS: "",
       LVSD_RUN_DIR: this.#folder,
-      ...(plane && { LVSD_PLANE: plane }),
       PATH: `${bin}:${process.env["PATH"]}`,
     };
   }
@@ -191,7 +188,6 @@ const STAGES: Readonly<Record<string, readonly [string, Stage]>> = {
       servers: { eth0: ["10.0.5.1/16", "10.0.2.1/16", "10.0.3.1/16"] },
       client: "10.0.0.2/16",
       hidden: ["10.0.10.1", "10.0.10.2", "10.0.10.3"],
-      plane: "engine", // for its sync daemon
       plain: [2379, 6789],
       secure: [6443],
     },
@@ -229,7 +225,7 @@ describe.skipIf(!root)("the example of a tutorial runs as it stands", () => {
   const bed = (name: string): Tutorial => beds.get(name)!;
 
   beforeAll(async () => {
-    for (const name of Object.keys(STAGES)) beds.set(name, new Tutorial(name, STAGES[name]![1].plane));
+    for (const name of Object.keys(STAGES)) beds.set(name, new Tutorial(name));
     await Promise.all(Object.entries(STAGES).map(([name, [file, stage]]) => bed(name).up(file, stage)));
   });
   afterAll(async () => {

@@ -82,8 +82,6 @@ export interface Lab {
   readonly networks: readonly LabNetwork[];
   readonly hosts: readonly LabHost[];
   readonly steps: readonly Step[];
-  /** The plane that this lab needs, when not every plane can do what it shows, and why. @default the default plane */
-  readonly plane?: { readonly name: "engine"; readonly because: string };
   /** The request that `--trace` follows through every interface. */
   readonly traced: { readonly on: string; readonly ask: Ask };
   /** Devices beyond the NICs that appear during the steps and are traced too, such as a tunnel's end. */

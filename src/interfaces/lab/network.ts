@@ -43,11 +43,11 @@ export interface Outcome {
 export function execute(
   file: string,
   args: readonly string[],
-  options: { input?: string; cwd?: string; env?: NodeJS.ProcessEnv } = {},
+  options: { input?: string; cwd?: string } = {},
 ): Promise<Outcome> {
   return new Promise((resolve) => {
     const child = spawn(file, args, {
-      env: options.env ?? labEnvironment(),
+      env: labEnvironment(),
       detached: true,
       stdio: "pipe",
       ...(options.cwd !== undefined && { cwd: options.cwd }),
@@ -79,15 +79,11 @@ export function execute(
 /** The folder of the built commands: this file is bundled into one of them. */
 export const commandsDir = (): string => import.meta.dirname;
 
-/** The environment of everything a lab runs: our commands first on the path, and the plane that the lab needs unless the user named one. */
-export function labEnvironment(lab?: Lab): NodeJS.ProcessEnv {
+/** The environment of everything a lab runs: our commands first on the path. */
+export function labEnvironment(): NodeJS.ProcessEnv {
   const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env;
   const system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  return {
-    ...(lab?.plane && { LVSD_PLANE: lab.plane.name }),
-    ...env,
-    PATH: `${join(commandsDir(), "bin")}:${env["PATH"] ?? ""}:${system}`,
-  };
+  return { ...env, PATH: `${join(commandsDir(), "bin")}:${env["PATH"] ?? ""}:${system}` };
 }
 
 /** Names of the namespaces on this machine that begin with `prefix-`. */
@@ -243,13 +239,12 @@ export class Network {
   /** Runs a shell command on a host. */
   shell(host: string, command: string): Promise<Outcome> {
     const where = existsSync(this.folder) ? { cwd: this.folder } : {};
-    const options = { ...where, env: labEnvironment(this.lab) };
-    return execute("ip", ["netns", "exec", this.namespace(host), "sh", "-c", command], options);
+    return execute("ip", ["netns", "exec", this.namespace(host), "sh", "-c", command], where);
   }
 
   /** Starts a program on a host; it ends with the lab at the latest. */
   spawn(host: string, argv: readonly string[], options: SpawnOptions = {}): ChildProcess {
-    const all = { env: labEnvironment(this.lab), detached: true, ...options };
+    const all = { env: labEnvironment(), detached: true, ...options };
     return spawn("ip", ["netns", "exec", this.namespace(host), ...argv], all);
   }
 

@@ -34,12 +34,6 @@ export function introduce(lab: Lab, print: Print): void {
   print(lab.title);
   print("");
   for (const line of fold(lab.about)) print(line);
-  if (lab.plane) {
-    const named = process.env["LVSD_PLANE"];
-    const used = named ? `LVSD_PLANE=${named} is taken all the same` : "so it is used";
-    for (const line of fold(`This needs the ${lab.plane.name} plane, ${used}: ${lab.plane.because}.`))
-      print(line);
-  }
   print("");
   for (const line of draw(lab)) print(`  ${line}`);
 }

@@ -70,7 +70,6 @@ export const failoverSync: Lab = {
   about:
     "Two directors with one address, as in the lab failover, and connection sync between them: the master announces its connections, the " +
     "backup has them in its table. When the master dies, the other goes on with them; when it comes back, it asks for the whole table first.",
-  plane: { name: "engine", because: "the eBPF plane does not synchronise connections" },
   networks: [LAN],
   hosts: [client("client", 10), director(1), director(2), server(1, { http: 80 }), server(2, { http: 80 })],
   steps: [
