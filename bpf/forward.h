@@ -86,8 +86,11 @@ SHARED int forward_tunnel(packet *p, struct work *w)
 	__u32 outer, discover;
 	int step;
 
-	if (!d || !g || !w->dest)
+	if (!d || !g)
 		return TC_ACT_SHOT;
+	/* Another director's, whose server is not in the table here: nobody knows its tunnel. */
+	if (!w->dest)
+		return drop(w, DROP_ORPHAN);
 	discover = g->settings & SETTING_PMTU_DISC;
 	outer = overhead_of(d);
 	step = prepare(p, w, d->family, d->address);

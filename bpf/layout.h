@@ -89,12 +89,14 @@
 #define DROP_MALFORMED 9
 #define DROP_FAILED 10
 #define DROP_BOUNDARY 11
+#define DROP_AWAITED 12
 #define SYNC_OUTCOME_NONE 0
 #define SYNC_OUTCOME_WAITS 1
 #define SYNC_OUTCOME_MADE 2
 #define SYNC_OUTCOME_UPDATED 3
 #define SYNC_OUTCOME_IGNORED 4
 #define SYNC_OUTCOME_FAILED 5
+#define SYNC_OUTCOME_WAITS_NEW 6
 #define LIMIT_DESTS 65536
 #define LIMIT_ORDER 131072
 #define LIMIT_SCAN 16
@@ -410,7 +412,7 @@ struct config {
 	__u32 sync_period; /* and again every so many requests, 0 = never */
 	__u32 sync_first; /* requests that are told of whatever their number */
 	__u32 sync_first_child; /* the same of connections with a template */
-	__u32 sync_spare; /* 0 */
+	__u32 awaiting; /* 1: connections of another director are on their way; the sync process writes it */
 };
 _Static_assert(sizeof(struct config) == 256, "config");
 _Static_assert(__builtin_offsetof(struct config, test_now_ns) == 0, "config.test_now_ns");
@@ -441,7 +443,7 @@ _Static_assert(__builtin_offsetof(struct config, sync_threshold) == 236, "config
 _Static_assert(__builtin_offsetof(struct config, sync_period) == 240, "config.sync_period");
 _Static_assert(__builtin_offsetof(struct config, sync_first) == 244, "config.sync_first");
 _Static_assert(__builtin_offsetof(struct config, sync_first_child) == 248, "config.sync_first_child");
-_Static_assert(__builtin_offsetof(struct config, sync_spare) == 252, "config.sync_spare");
+_Static_assert(__builtin_offsetof(struct config, awaiting) == 252, "config.awaiting");
 
 /* Written by BPF */
 struct state {

@@ -124,7 +124,7 @@ INLINE void route_in_test(struct work *w, __u32 family, const __be32 *target)
 	struct dest *d = dest_at(w->dest);
 
 	w->way.kind = d && w->dest && (READ_ONCE(d->flags) & DEST_FLAG_LOCAL) ? HOP_LOCAL : HOP_RESOLVE;
-	if (!w->dest && t && t->own)
+	if (!w->dest && w->method == METHOD_BYPASS && t && t->own)
 		w->way.kind = HOP_LOCAL;
 	w->way.mtu = t && t->mtu ? t->mtu : 65535;
 	if (!t)

@@ -86,7 +86,8 @@ INLINE void track_states(struct work *w, struct config *g, struct conn *c, __u32
 				direction = ONE_SIDED;
 		}
 		next = next_state(w, settings, direction, state, &active);
-		moved = next != state && c->dest && active == !!(flags & CONN_FLAG_INACTIVE);
+		moved = next != state && (flags & CONN_FLAG_METHOD_MASK) != METHOD_BYPASS &&
+			active == !!(flags & CONN_FLAG_INACTIVE);
 		if (moved)
 			flags ^= CONN_FLAG_INACTIVE;
 		changed = ctl_make(ctl_generation(ctl), flags, next, PHASE_LIVE);

@@ -97,15 +97,15 @@ INLINE void settle(struct work *w, struct conn *c, const struct sync_entry *e)
 	restart(c, w->now);
 }
 
-/* Whether a connection that is here goes another way than the entry says, and has to give way. */
-INLINE int misleads(const struct conn *c, const struct sync_entry *e)
+/* What a connection that is here is to an entry with its ends. */
+enum { KNOWN, ELSEWHERE, LATE };
+
+INLINE int compare(const struct conn *c, const struct sync_entry *e)
 {
-	/* Bound late: by a connection made anew, as the method of the destination here may need other keys. */
-	if (!c->dest && entry_dest(e))
-		return 1;
-	if (e->flags & CONN_FLAG_TEMPLATE)
-		return 0;
-	return c->dest_port != e->dest_port || !IS_END(c, dest_address, e->dest_address, e->family);
+	if (c->dest_port != e->dest_port || !IS_END(c, dest_address, e->dest_address, e->family))
+		return e->flags & CONN_FLAG_TEMPLATE ? KNOWN : ELSEWHERE;
+	/* Its server is here now: bound by being made anew, as the method here may need other keys. */
+	return !c->dest && entry_dest(e) ? LATE : KNOWN;
 }
 
 /* Takes one entry: SYNC_OUTCOME_*. */
@@ -114,7 +114,7 @@ SHARED int take_entry(struct sync_entry *e)
 	struct work *w = sync_worksheet();
 	struct config *g = the_config();
 	struct conn *c;
-	int made;
+	int made, found;
 
 	if (!e || !w || !g)
 		return SYNC_OUTCOME_FAILED;
@@ -137,17 +137,18 @@ SHARED int take_entry(struct sync_entry *e)
 		/* The key of another connection's replies. */
 		if (c && (w->flow & FLOW_REPLY))
 			return SYNC_OUTCOME_IGNORED;
-		if (c && misleads(c, e)) {
-			/* An inactive one is the end of a connection that was replaced here already. */
-			if (c->dest && (e->flags & CONN_FLAG_INACTIVE))
-				return SYNC_OUTCOME_IGNORED;
-			unhash_connection(w->slot, w->now, 1);
-			c = 0;
-		}
-		if (c) {
+		if (c && e->outcome == SYNC_OUTCOME_WAITS_NEW)
+			return SYNC_OUTCOME_IGNORED;
+		found = c ? compare(c, e) : KNOWN;
+		/* An inactive one is the end of a connection that was replaced here already. */
+		if (found == ELSEWHERE && (e->flags & CONN_FLAG_INACTIVE))
+			return SYNC_OUTCOME_IGNORED;
+		if (c && found == KNOWN) {
 			settle(w, c, e);
 			return SYNC_OUTCOME_UPDATED;
 		}
+		if (c)
+			unhash_connection(w->slot, w->now, 1);
 		made = make_synced(w, e);
 		if (made == MADE_NOTHING)
 			return SYNC_OUTCOME_FAILED;
@@ -166,7 +167,7 @@ static long take_next(__u32 i, void *context)
 	struct sync_entry *e = bpf_map_lookup_elem(&sync_inbox, &i);
 
 	(void)context;
-	if (!e || e->outcome != SYNC_OUTCOME_WAITS)
+	if (!e || (e->outcome != SYNC_OUTCOME_WAITS && e->outcome != SYNC_OUTCOME_WAITS_NEW))
 		return 1;
 	e->outcome = take_entry(e);
 	return 0;

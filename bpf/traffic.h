@@ -285,6 +285,9 @@ SHARED int request_new(packet *p, struct work *w)
 	}
 	if ((w->flow & FLOW_ASIDE) && find_passing(w))
 		return passing_reply(w);
+	/* Its sender sends it again. */
+	if (g->awaiting && (find_service(w, g) || nat_server(w)))
+		return drop(w, DROP_AWAITED);
 	return accept(w);
 }
 

@@ -36,6 +36,8 @@ import { type ArrayMemory, type MapName, Maps } from "../../src/planes/ebpf/maps
 import { Mirror } from "../../src/planes/ebpf/mirror.ts";
 import type { Operation } from "../../src/planes/ebpf/operation.ts";
 import { Rules } from "../../src/planes/ebpf/rules.ts";
+import { bindStrays, EntryWriter, MapReceiver } from "../../src/planes/ebpf/sync/receiver.ts";
+import type { SyncReceiver } from "../../src/planes/sync/site.ts";
 import { BpfMap, type Mapping } from "../../src/sys/bpf/map.ts";
 import type { BpfObject } from "../../src/sys/bpf/object.ts";
 import { call, TestRun } from "../../src/sys/bpf/program.ts";
@@ -74,6 +76,9 @@ export class LoadedMaps extends Maps {
   constructor(object: BpfObject) {
     super("");
     this.#object = object;
+  }
+  program(name: string): number {
+    return this.#object.program(name);
   }
   override map(name: MapName): BpfMap {
     const known = this.#maps.get(name);
@@ -323,6 +328,29 @@ export class Twins {
   #tell(): void {
     this.maps.array("config").view.setBigUint64(CONFIG.at.test_now_ns, BigInt(this.now) * 1_000_000n, true);
   }
+
+  // --- other directors ----------------------------------------------------------------------------------------------------
+
+  /** A master's message comes. */
+  hear(message: Uint8Array): void {
+    this.#received ??= {
+      model: this.model.backup(0),
+      programs: new MapReceiver(
+        () => this.#writer(),
+        0,
+        () => {},
+      ),
+    };
+    this.#received.model.receive(message, this.now);
+    this.#received.programs.receive(message);
+  }
+  /** Destinations may have come of connections that waited for them. */
+  bindStrays(): void {
+    bindStrays(this.maps, this.#writer());
+  }
+  #received: { model: SyncReceiver; programs: MapReceiver } | undefined;
+  readonly #writer = (): EntryWriter =>
+    new EntryWriter({ maps: this.maps, program: this.maps.program(PROGRAMS.synced), rules: this.rules });
 
   // --- packets ----------------------------------------------------------------------------------------------------------
 

@@ -36,7 +36,7 @@ import { type EbpfPaths, ebpfPaths } from "./paths.ts";
 import { checkDestination, checkRoom, checkService, nameOf } from "./refusals.ts";
 import { RuleKeeper } from "./rule-keeper.ts";
 import type { Rules } from "./rules.ts";
-import { applySync, keepSync, syncProcessStatus, tellSync } from "./sync/client.ts";
+import { applySync, expectTable, keepSync, syncProcessStatus, tellSync } from "./sync/client.ts";
 import { type SyncPaths, syncPaths } from "./sync/paths.ts";
 
 // Loaded along with the plane, since commands have it as one file.
@@ -235,6 +235,10 @@ export class EbpfPlane implements DataPlane {
   }
   async syncStatus(): Promise<SyncStatus | undefined> {
     return (await syncProcessStatus(this.#sync))?.sync;
+  }
+
+  expectTable(): Promise<void> {
+    return expectTable(this.#sync);
   }
 
   /** The process that synchronises connections may have died: whoever looks at the rules has it come back. */

@@ -135,6 +135,8 @@ export const SYNC_OUTCOME = {
   ignored: 4,
   /** No room in the table. */
   failed: 5,
+  /** As waits, but what is known here stays as it is. */
+  waitsNew: 6,
 } as const;
 
 /** Indexes of `drops`: why packets were dropped, beyond what ip_vs counts. */
@@ -158,6 +160,8 @@ export const DROP = {
   /** The packet could not be changed or sent (memory). */
   failed: 10,
   boundary: 11,
+  /** Of a connection that may be on its way from another director: nobody's stack is to end it. */
+  awaited: 12,
 } as const;
 /** Entries of `drops`. */
 export const DROPS = 16;
@@ -369,7 +373,7 @@ export const CONFIG = struct("config", "Written by user space", {
   sync_period: ["u32", "and again every so many requests, 0 = never"],
   sync_first: ["u32", "requests that are told of whatever their number"],
   sync_first_child: ["u32", "the same of connections with a template"],
-  sync_spare: ["u32", "0"],
+  awaiting: ["u32", "1: connections of another director are on their way; the sync process writes it"],
 });
 
 export const STATE = struct("state", "Written by BPF", {

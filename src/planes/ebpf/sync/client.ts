@@ -73,6 +73,11 @@ export async function keepSync(paths: SyncPaths): Promise<void> {
   if ((await ask(paths, "status"))?.image !== image().hash) await applySync(paths);
 }
 
+/** Has a master ask the next backup for connections that it may lack. */
+export async function expectTable(paths: SyncPaths): Promise<void> {
+  await ask(paths, "expect");
+}
+
 /** Tells a process that is there that the rules changed: it ends when it has nothing to do any more. */
 export async function tellSync(paths: SyncPaths): Promise<void> {
   await ask(paths, "apply").catch(() => undefined);

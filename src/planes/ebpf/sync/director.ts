@@ -6,11 +6,15 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { DaemonRegister } from "../../../core/daemons.ts";
 import type { Settings } from "../../../core/settings.ts";
-import type { MasterOptions, SyncMaster } from "../../../core/sync/master.ts";
+import { type MasterOptions, SyncMaster } from "../../../core/sync/master.ts";
 import { bootId } from "../../../sys/boot-id.ts";
-import type { SyncReceiver, SyncSite } from "../../sync/site.ts";
+import { openPin } from "../../../sys/bpf/pins.ts";
+import { close } from "../../../sys/libc.ts";
+import { LITTLE_ENDIAN } from "../../../wire/netlink.ts";
+import type { Recovery, SyncReceiver, SyncSite } from "../../sync/site.ts";
 import { image } from "../image.ts";
 import { Journal } from "../journal.ts";
+import { CONFIG, PROGRAMS } from "../layout.ts";
 import { RulesHost } from "../machine.ts";
 import { Maps } from "../maps.ts";
 import type { EbpfPaths } from "../paths.ts";
@@ -31,6 +35,7 @@ export type Finding = "same" | "changed" | /** Programs of another lvsd are ther
 /** See the module's description. */
 export class MapDirector implements SyncSite {
   readonly #paths: EbpfPaths;
+  readonly #log: (text: string) => void;
   readonly #journal: Journal;
   readonly #host = new RulesHost();
   readonly #image = `image-${image().hash}`;
@@ -42,11 +47,14 @@ export class MapDirector implements SyncSite {
   #former: Maps | undefined;
   #folder: number | undefined;
   #writer: EntryWriter | undefined;
+  #program: number | undefined;
   #announcer: Announcer | undefined;
   #count = 0;
   #countedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(paths: EbpfPaths) {
+  /** @param log hears what became of connections that were missed */
+  constructor(paths: EbpfPaths, log: (text: string) => void) {
+    this.#log = log;
     this.#paths = paths;
     this.#journal = new Journal(paths.rules, bootId(), paths.cookie);
     this.#host.replaying = true;
@@ -87,7 +95,6 @@ export class MapDirector implements SyncSite {
     const maps = this.#open();
     if (maps === "foreign") return maps;
     if (!rules && maps === "same") return "same";
-    this.#writer?.close();
     this.#writer = undefined;
     if (this.#announcer) this.#announcer.settings = this.#rules.settings;
     const writer = this.#write();
@@ -125,23 +132,26 @@ export class MapDirector implements SyncSite {
     this.#folder = folder;
     this.#count = 0;
     this.#countedAt = Number.NEGATIVE_INFINITY;
-    this.#writer?.close();
     this.#writer = undefined;
+    if (this.#program !== undefined) close(this.#program);
+    this.#program = undefined;
     // An announcer without other maps goes on reading those that are gone, in which nothing happens.
     this.#former = this.#maps ? undefined : former;
     if (!this.#maps) return "changed";
+    // Of a process that died while it waited.
+    this.#maps
+      .array("config")
+      .view.setUint32(CONFIG.at.awaiting, this.recovery.pending ? 1 : 0, LITTLE_ENDIAN);
     this.#announcer?.moveTo(this.#maps);
     former?.close();
     return "changed";
   }
 
   #write(): EntryWriter | undefined {
-    if (this.#maps)
-      this.#writer ??= new EntryWriter({
-        maps: this.#maps,
-        programs: `${this.#paths.pins}/programs`,
-        rules: this.#rules,
-      });
+    if (!this.#maps || this.#writer) return this.#writer;
+    this.#program ??= openPin(`${this.#paths.pins}/programs/${PROGRAMS.synced}`);
+    if (this.#program === undefined) return undefined;
+    this.#writer = new EntryWriter({ maps: this.#maps, program: this.#program, rules: this.#rules });
     return this.#writer;
   }
 
@@ -158,13 +168,40 @@ export class MapDirector implements SyncSite {
   }
 
   backup(syncId: number): SyncReceiver {
-    return new MapReceiver(
-      () => this.#write(),
-      syncId,
-      (count) => {
-        this.#count += count;
+    return this.#receiver(syncId, false);
+  }
+  #receiver(syncId: number, newOnly: boolean): MapReceiver {
+    const made = (count: number): void => {
+      this.#count += count;
+    };
+    return new MapReceiver(() => this.#write(), syncId, made, newOnly);
+  }
+
+  *table(options: Pick<MasterOptions, "syncId" | "maxLen">, batch: number): Generator<Uint8Array> {
+    if (!this.#maps) return;
+    const context = { connections: new SlabTable(this.#maps), settings: this.settings, now: clock() };
+    yield* new SyncMaster(context, { ...options, send() {} }).table(batch);
+  }
+
+  /** Packets that may be of connections on their way are dropped meanwhile: nobody's stack ends those. */
+  readonly recovery: Recovery = this.#makeRecovery();
+  #makeRecovery(): Recovery {
+    let pending = false;
+    const set = (now: boolean): void => {
+      pending = now;
+      this.#maps?.array("config").view.setUint32(CONFIG.at.awaiting, now ? 1 : 0, LITTLE_ENDIAN);
+    };
+    return {
+      get pending() {
+        return pending;
       },
-    );
+      begin: () => set(true),
+      receiver: () => this.#receiver(0, true),
+      end: (text) => {
+        set(false);
+        this.#log(text);
+      },
+    };
   }
 
   /** Works off what the programs told. @returns how many events */

@@ -52,7 +52,7 @@ async function main(args: readonly string[]): Promise<void> {
   process.on("uncaughtException", (error) => log.error({ err: error }, "unexpected"));
   process.on("unhandledRejection", (error) => log.error({ err: error }, "unexpected"));
 
-  const director = new MapDirector(paths);
+  const director = new MapDirector(paths, (text) => log.info({}, text));
   const routes = new Routes();
   const daemons = new SyncDaemons(director, routes, clock);
   const abandoned = abandonment();
@@ -99,6 +99,7 @@ async function main(args: readonly string[]): Promise<void> {
   const answer = (request: Request): Answer => {
     try {
       if (request === "apply") apply();
+      if (request === "expect") daemons.expectTable();
       if (request === "end") end("another lvsd is to go on", false);
       const { lost } = director;
       const sync = daemons.status();
@@ -150,7 +151,7 @@ function serve(socket: Socket, answer: (request: Request) => Answer): void {
     const lines = (rest + text).split("\n");
     rest = lines.pop()!.slice(0, 1000);
     for (const line of lines) {
-      const known = (["apply", "status", "end"] as const).find((r) => JSON.stringify(r) === line);
+      const known = (["apply", "status", "expect", "end"] as const).find((r) => JSON.stringify(r) === line);
       if (known) socket.write(`${JSON.stringify(answer(known))}\n`);
       else socket.destroy();
     }

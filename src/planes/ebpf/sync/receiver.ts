@@ -7,14 +7,12 @@ import { METHOD_NUMBER } from "../../../core/destination.ts";
 import type { BackupCounts } from "../../../core/sync/backup.ts";
 import { entryOf } from "../../../core/sync/entry.ts";
 import { acceptable, KEPT_FLAGS, serverOf, TEMPLATE_MS } from "../../../core/sync/taking.ts";
-import { openPin } from "../../../sys/bpf/pins.ts";
 import { call } from "../../../sys/bpf/program.ts";
-import { close } from "../../../sys/libc.ts";
 import { readWords } from "../../../wire/address.ts";
 import { LITTLE_ENDIAN } from "../../../wire/netlink.ts";
 import { parse, type SyncEntry } from "../../../wire/sync.ts";
 import type { SyncReceiver } from "../../sync/site.ts";
-import { CONFIG, CONN_FLAG, LIMIT, PROGRAMS, SYNC_ENTRY, SYNC_OUTCOME } from "../layout.ts";
+import { CONFIG, CONN_FLAG, LIMIT, SYNC_ENTRY, SYNC_OUTCOME } from "../layout.ts";
 import type { Maps } from "../maps.ts";
 import type { Rules } from "../rules.ts";
 import { SlabTable } from "./slab-table.ts";
@@ -25,17 +23,16 @@ const MAX_TIMEOUT_MS = 0xffffffff;
 /** Where connections go. */
 export interface Inbox {
   readonly maps: Maps;
-  /** Folder of the pinned programs. */
-  readonly programs: string;
+  /** Descriptor of the program that takes entries; the caller's. */
+  readonly program: number;
   readonly rules: Rules;
 }
 
-/** Puts connections into the table of one set of maps. Close it. */
+/** Puts connections into the table of one set of maps. */
 export class EntryWriter {
   readonly #inbox: Inbox;
   readonly #v: DataView;
   readonly #bytes: Uint8Array;
-  readonly #program: number;
   readonly #virtual = new Int32Array(4);
   readonly #destination = new Int32Array(4);
   readonly #threshold: number;
@@ -43,20 +40,16 @@ export class EntryWriter {
   /** By SYNC_OUTCOME, since the last {@link flush}. */
   readonly outcomes = new Uint32Array(8);
 
-  /** @throws Error when the program is not pinned */
   constructor(inbox: Inbox) {
     this.#inbox = inbox;
     const { view, bytes } = inbox.maps.array("sync_inbox");
     this.#v = view;
     this.#bytes = bytes;
-    const program = openPin(`${inbox.programs}/${PROGRAMS.synced}`);
-    if (program === undefined) throw new Error(`the program ${PROGRAMS.synced} is not pinned`);
-    this.#program = program;
     this.#threshold = Number(inbox.rules.settings.sync_threshold.trim().split(/\s+/)[0]);
   }
 
-  /** Adds one; it is in the table after {@link flush}. */
-  add(entry: SyncEntry): void {
+  /** Adds one, with `newOnly` if it is not known here; it is in the table after {@link flush}. */
+  add(entry: SyncEntry, newOnly = false): void {
     if (this.#count === LIMIT.inbox) this.#run();
     const v = this.#v;
     const at = this.#count++ * SYNC_ENTRY.size;
@@ -87,7 +80,7 @@ export class EntryWriter {
     v.setUint16(at + SYNC_ENTRY.at.dest_port, entry.destinationPort);
     v.setUint8(at + SYNC_ENTRY.at.protocol, entry.protocol);
     v.setUint8(at + SYNC_ENTRY.at.family, entry.family);
-    word("outcome", SYNC_OUTCOME.waits);
+    word("outcome", newOnly ? SYNC_OUTCOME.waitsNew : SYNC_OUTCOME.waits);
   }
 
   #address(at: number, bytes: Uint8Array): void {
@@ -109,14 +102,10 @@ export class EntryWriter {
         SYNC_OUTCOME.none,
         LITTLE_ENDIAN,
       );
-    call(this.#program);
+    call(this.#inbox.program);
     for (let i = 0; i < this.#count; i++)
       this.outcomes[this.#v.getUint32(i * SYNC_ENTRY.size + SYNC_ENTRY.at.outcome, LITTLE_ENDIAN) & 7]!++;
     this.#count = 0;
-  }
-
-  close(): void {
-    close(this.#program);
   }
 }
 
@@ -126,12 +115,19 @@ export class MapReceiver implements SyncReceiver {
   readonly #writer: () => EntryWriter | undefined;
   readonly #made: (count: number) => void;
   readonly #syncId: number;
+  readonly #newOnly: boolean;
 
   /**
    * `syncId` 0 takes messages of every id; `writer` gives that of the maps that are there, `made` is told of connections that were not
-   * in the table.
+   * in the table. With `newOnly` those that are in it stay as they are.
    */
-  constructor(writer: () => EntryWriter | undefined, syncId: number, made: (count: number) => void) {
+  constructor(
+    writer: () => EntryWriter | undefined,
+    syncId: number,
+    made: (count: number) => void,
+    newOnly = false,
+  ) {
+    this.#newOnly = newOnly;
     this.#writer = writer;
     this.#made = made;
     this.#syncId = syncId & 0xff;
@@ -154,7 +150,8 @@ export class MapReceiver implements SyncReceiver {
     }
     for (const entry of message.entries) {
       // A full-NAT connection's local end is not told.
-      if (acceptable(entry) && (entry.flags & FLAG.methodMask) !== METHOD_NUMBER.fullnat) writer.add(entry);
+      if (acceptable(entry) && (entry.flags & FLAG.methodMask) !== METHOD_NUMBER.fullnat)
+        writer.add(entry, this.#newOnly);
       else this.counts.ignored++;
     }
     writer.flush();
