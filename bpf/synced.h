@@ -108,7 +108,7 @@ INLINE int compare(const struct conn *c, const struct sync_entry *e)
 	return !c->dest && entry_dest(e) ? LATE : KNOWN;
 }
 
-/* Takes one entry: SYNC_OUTCOME_*. */
+/* Takes one entry: SYNC_OUTCOME_*. Left waiting when a packet made the same connection at the same moment. */
 SHARED int take_entry(struct sync_entry *e)
 {
 	struct work *w = sync_worksheet();
@@ -126,49 +126,53 @@ SHARED int take_entry(struct sync_entry *e)
 	w->reason = 0;
 	copy_address(w->saddr, e->client);
 	copy_address(w->daddr, e->virtual);
-	for (int i = 0; i < TRIES; i++) {
-		w->sport = e->client_port;
-		w->dport = e->virtual_port;
-		packet_key(&w->key, w);
-		if (e->flags & CONN_FLAG_TEMPLATE)
-			w->key.kind = KIND_TEMPLATE;
-		w->flow = 0;
-		c = find_connection(w, &w->key);
-		/* The key of another connection's replies. */
-		if (c && (w->flow & FLOW_REPLY))
-			return SYNC_OUTCOME_IGNORED;
-		if (c && e->outcome == SYNC_OUTCOME_WAITS_NEW)
-			return SYNC_OUTCOME_IGNORED;
-		found = c ? compare(c, e) : KNOWN;
-		/* An inactive one is the end of a connection that was replaced here already. */
-		if (found == ELSEWHERE && (e->flags & CONN_FLAG_INACTIVE))
-			return SYNC_OUTCOME_IGNORED;
-		if (c && found == KNOWN) {
-			settle(w, c, e);
-			return SYNC_OUTCOME_UPDATED;
-		}
-		if (c)
-			unhash_connection(w->slot, w->now, 1);
-		made = make_synced(w, e);
-		if (made == MADE_NOTHING)
-			return SYNC_OUTCOME_FAILED;
-		if (made == MADE_TWIN)
-			continue;
-		c = conn_at(w->slot);
-		if (c)
-			settle(w, c, e);
-		return SYNC_OUTCOME_MADE;
+	w->sport = e->client_port;
+	w->dport = e->virtual_port;
+	packet_key(&w->key, w);
+	if (e->flags & CONN_FLAG_TEMPLATE)
+		w->key.kind = KIND_TEMPLATE;
+	c = find_connection(w, &w->key);
+	/* The key of another connection's replies. */
+	if (c && (w->flow & FLOW_REPLY))
+		return SYNC_OUTCOME_IGNORED;
+	if (c && e->outcome == SYNC_OUTCOME_WAITS_NEW)
+		return SYNC_OUTCOME_IGNORED;
+	found = c ? compare(c, e) : KNOWN;
+	/* An inactive one is the end of a connection that was replaced here already. */
+	if (found == ELSEWHERE && (e->flags & CONN_FLAG_INACTIVE))
+		return SYNC_OUTCOME_IGNORED;
+	if (c && found == KNOWN) {
+		settle(w, c, e);
+		return SYNC_OUTCOME_UPDATED;
 	}
-	return SYNC_OUTCOME_FAILED;
+	if (c)
+		unhash_connection(w->slot, w->now, 1);
+	made = make_synced(w, e);
+	if (made == MADE_TWIN)
+		return e->outcome;
+	if (made != MADE)
+		return SYNC_OUTCOME_FAILED;
+	c = conn_at(w->slot);
+	if (c)
+		settle(w, c, e);
+	return SYNC_OUTCOME_MADE;
 }
 
 static long take_next(__u32 i, void *context)
 {
 	struct sync_entry *e = bpf_map_lookup_elem(&sync_inbox, &i);
+	__u32 waits;
 
 	(void)context;
-	if (!e || (e->outcome != SYNC_OUTCOME_WAITS && e->outcome != SYNC_OUTCOME_WAITS_NEW))
+	if (!e)
+		return 1;
+	waits = e->outcome;
+	if (waits != SYNC_OUTCOME_WAITS && waits != SYNC_OUTCOME_WAITS_NEW)
 		return 1;
 	e->outcome = take_entry(e);
+	if (e->outcome == waits)
+		e->outcome = take_entry(e);
+	if (e->outcome == waits)
+		e->outcome = SYNC_OUTCOME_FAILED;
 	return 0;
 }
