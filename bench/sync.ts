@@ -11,6 +11,7 @@ import { Director } from "../src/core/director.ts";
 import { serviceSpec } from "../src/core/table.ts";
 import { RecordingHost } from "../src/testkit/recording-host.ts";
 import { toWords } from "../src/wire/address.ts";
+import { benchEbpfSync, followEbpf } from "./parts/sync-ebpf.ts";
 
 const CONNECTIONS = 100_000;
 const ROUNDS = 5;
@@ -167,7 +168,9 @@ async function main(): Promise<void> {
   throughput("IPv4", 0);
   throughput("IPv6", 1);
   await lag();
+  await benchEbpfSync(print, import.meta.filename);
 }
 
 if (process.argv[2] === "follow") follow();
+else if (process.argv[2] === "follow-ebpf") followEbpf();
 else void main();
