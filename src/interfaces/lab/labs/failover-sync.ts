@@ -38,7 +38,7 @@ const pause: Step[] = run(
   `awk '$2 > size { if (size && $1 - last > most) most = $1 - last; last = $1; size = $2 } END { printf "longest pause %.2f s\\n", most }' progress.log`,
 );
 
-/** What a machine is when its power fails: no cable, no process, no address. */
+/** What a machine is when its power fails: no cable, no process, nothing in the kernel, no address. */
 const powerOff: Step[] = [
   {
     kind: "file",
@@ -50,6 +50,7 @@ for process in /proc/[0-9]*; do
     number=\${process#/proc/}
     [ "$(readlink $process/ns/net)" = "$here" ] && [ $number != $$ ] && [ $number != $PPID ] && kill -9 $number
 done
+lvsd planes reset 2> /dev/null
 ip addr flush dev eth0
 `,
   },
