@@ -27,6 +27,8 @@ SHARED int adopt(__u32 slot)
 	ctl = READ_ONCE(c->ctl);
 	if (ctl_phase(ctl) != PHASE_LIVE || (ctl_flags(ctl) & CONN_FLAG_HASHED))
 		return 0;
+	if (ctl_flags(ctl) & CONN_FLAG_NO_CLIENT_PORT)
+		start_waiting();
 	mark_hashed(c, 1);
 	request_key(&k, c, ctl_flags(ctl));
 	if (insert_key(&k, c, slot, 0) != KEY_IN) {

@@ -82,7 +82,8 @@ INLINE int has_reply_key(__u32 flags)
 {
 	__u32 method = flags & CONN_FLAG_METHOD_MASK;
 
-	return !(flags & CONN_FLAG_TEMPLATE) && (method == METHOD_NAT || method == METHOD_FULLNAT);
+	return !(flags & (CONN_FLAG_TEMPLATE | CONN_FLAG_NO_CLIENT_PORT)) &&
+	       (method == METHOD_NAT || method == METHOD_FULLNAT);
 }
 
 INLINE int has_requests_key(const struct conn *c, __u32 flags, const struct key *k)

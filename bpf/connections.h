@@ -125,6 +125,23 @@ INLINE void release_parent(struct conn *c)
 		SUB(&parent->children, 1);
 }
 
+/* An FTP data connection is there that waits for its client's port; it got it, or ends without. */
+INLINE void start_waiting(void)
+{
+	struct state *s = the_state();
+
+	if (s)
+		ADD(&s->waiting, 1);
+}
+
+INLINE void stop_waiting(void)
+{
+	struct state *s = the_state();
+
+	if (s)
+		SUB(&s->waiting, 1);
+}
+
 /*
  * Ends a connection if nobody else did: 1 when this call did it. A template that still has connections stays.
  * Shared: packets that find it overdue, the sweeper, new connections that need its ends.
@@ -156,6 +173,8 @@ SHARED int end_connection(__u32 slot)
 		else
 			unbind_connection(c->dest, flags & CONN_FLAG_INACTIVE);
 	}
+	if (flags & CONN_FLAG_NO_CLIENT_PORT)
+		stop_waiting();
 	release_parent(c);
 	give_slot(c, slot, ctl);
 	return 1;
@@ -177,11 +196,9 @@ SHARED int unhash_connection(__u32 slot, __u64 now, int expire)
 	flags = ctl_flags(ctl);
 	if (ctl_phase(ctl) != PHASE_LIVE || !(flags & CONN_FLAG_HASHED))
 		return 0;
-	if (expire) {
-		if (READ_ONCE(c->children))
-			return 0;
+	/* One that controls others stays for them, out of sight. */
+	if (expire && !READ_ONCE(c->children))
 		WRITE_ONCE(c->expires, now);
-	}
 	if (CAS(&c->ctl, ctl, ctl & ~((__u64)CONN_FLAG_HASHED << CTL_FLAGS_SHIFT)) != ctl)
 		return 0;
 	remove_keys(c, slot, flags);
@@ -302,6 +319,8 @@ SHARED int make_connection(struct work *w)
 	SET_END(c, virtual, w->daddr, w->family);
 	SET_END(c, dest_address, w->naddr, w->dest_family);
 	SET_END(c, local, w->laddr, w->family);
+	if ((flags & CONN_FLAG_WATCHED) || w->method == METHOD_FULLNAT)
+		c->seq_delta = c->server_isn = 0;
 	ctl = ctl_make(generation, flags, 0, PHASE_LIVE);
 	WRITE_ONCE(c->ctl, ctl);
 	request_key(&w->key, c, flags);

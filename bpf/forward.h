@@ -2,7 +2,9 @@
 /* The forwarding methods: what each does to a request on its way to the real server (core/forward/forwarder.ts). */
 #pragma once
 
+#include "ftp.h"
 #include "nat.h"
+#include "toa.h"
 #include "tunnel.h"
 
 /* Route and boundary rule for a request to `target`. */
@@ -26,9 +28,12 @@ INLINE int intrudes(const struct work *w)
 	return w->hook == HOOK_INGRESS && is_loopback(w->dest_family, w->naddr) && !is_loopback(w->family, w->saddr);
 }
 
-INLINE int translate(packet *p, struct work *w)
+/* `mtu`: of the way out, once it is known that the packet fits. */
+INLINE int translate(packet *p, struct work *w, __u32 mtu)
 {
-	if (w->method == METHOD_FULLNAT && rewrite(p, w, END_SOURCE, w->lport))
+	if (w->watched && ftp_request(p, w))
+		return 1;
+	if (w->method == METHOD_FULLNAT && (fullnat_request(p, w, mtu) || rewrite(p, w, END_SOURCE, w->lport)))
 		return 1;
 	return rewrite(p, w, END_TARGET, w->nport);
 }
@@ -44,7 +49,7 @@ SHARED int forward_nat(packet *p, struct work *w)
 	if (step == STEP_LOCAL) {
 		if (intrudes(w))
 			return drop(w, DROP_BOUNDARY);
-		return translate(p, w) ? drop(w, DROP_FAILED) : deliver(w);
+		return translate(p, w, 0xffff) ? drop(w, DROP_FAILED) : deliver(w);
 	}
 	if (step == STEP_GO)
 		step = checks(w, 0, 4, 1);
@@ -54,9 +59,9 @@ SHARED int forward_nat(packet *p, struct work *w)
 		/* To be fragmented: the stack can, and takes a hop off itself. */
 		w->ttl++;
 		w->check = update16(w->check, (w->ttl - 1) | (w->protocol << 8), w->ttl | (w->protocol << 8));
-		return translate(p, w) ? drop(w, DROP_FAILED) : deliver(w);
+		return translate(p, w, 0) ? drop(w, DROP_FAILED) : deliver(w);
 	}
-	return translate(p, w) ? drop(w, DROP_FAILED) : send(p, w, VERDICT_SEND);
+	return translate(p, w, w->way.mtu) ? drop(w, DROP_FAILED) : send(p, w, VERDICT_SEND);
 }
 
 /* Direct routing, and bypass to the packet's own target. */

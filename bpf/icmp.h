@@ -5,20 +5,6 @@
 #include "parse.h"
 #include "traffic.h"
 
-/* The worksheet of the packet that an error quotes. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct work);
-} quotes SEC(".maps");
-
-INLINE struct work *the_quote(void)
-{
-	__u32 zero = 0;
-	return bpf_map_lookup_elem(&quotes, &zero);
-}
-
 INLINE int is_related(__u32 family, __u32 type)
 {
 	return family == 4 ? type == 3 || type == 4 || type == 11 : type < 128;
@@ -89,6 +75,27 @@ INLINE int put_quoted_port(packet *p, struct work *q, __u32 end, __be16 to, __u6
 	return POKE(p, q->l4 + (end == END_SOURCE ? 0 : 2), &to, 2) != 0;
 }
 
+/* Changes the sequence number of a quoted segment, as far as it is quoted. */
+SHARED int shift_quoted(packet *p, struct work *w, struct work *q)
+{
+	struct conn *c = w ? conn_at(w->slot) : (struct conn *)0;
+	struct shift s = {};
+	__be32 from, to;
+	__u32 by = 0;
+
+	if (!c || !q || q->protocol != PROTO_TCP || q->length < q->l4 - q->l3 + 8 || PEEK(p, q->l4 + 4, &from, 4))
+		return 0;
+	if (w->method == METHOD_FULLNAT)
+		by = -READ_ONCE(c->seq_delta);
+	else if (is_watched(c) && read_shift(c, &s))
+		by = -shift_ack(&s, bpf_ntohl(from));
+	if (!by)
+		return 0;
+	to = bpf_htonl(bpf_ntohl(from) + by);
+	w->shifted = fold16((__u64)(__u32)~from + to);
+	return POKE(p, q->l4 + 4, &to, 4) != 0;
+}
+
 /* Changes an address of the error itself. */
 INLINE int put_outer_address(struct work *w, __u32 end, const __be32 *to, __u64 *difference)
 {
@@ -134,6 +141,10 @@ SHARED int translate_error_reply(packet *p, struct work *w, struct work *q)
 		if (put_quoted_address(p, q, END_SOURCE, w->naddr, &difference) ||
 		    put_quoted_port(p, q, END_SOURCE, c->client_port, &difference))
 			return 1;
+		w->shifted = 0;
+		if (shift_quoted(p, w, q))
+			return 1;
+		difference += w->shifted;
 	}
 	return finish_icmp(p, w, difference);
 }
@@ -149,6 +160,12 @@ SHARED int translate_error_request(packet *p, struct work *w, struct work *q)
 	if (put_quoted_address(p, q, END_SOURCE, w->naddr, &difference) ||
 	    put_quoted_port(p, q, END_SOURCE, w->nport, &difference))
 		return 1;
+	if (w->watched) {
+		w->shifted = 0;
+		if (shift_quoted(p, w, q))
+			return 1;
+		difference += w->shifted;
+	}
 	if (w->method == METHOD_FULLNAT) {
 		put_outer_address(w, END_SOURCE, w->laddr, &difference);
 		if (put_quoted_address(p, q, END_TARGET, w->laddr, &difference) ||

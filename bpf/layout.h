@@ -50,9 +50,11 @@
 #define CONN_FLAG_NO_CLIENT_PORT 2048
 #define CONN_FLAG_TEMPLATE 4096
 #define CONN_FLAG_ONE_PACKET 8192
+#define CONN_FLAG_WATCHED 16384
 #define CONN_MARK_SERVER_ISN 1
 #define CONN_MARK_FWMARK 2
 #define CONN_MARK_ADOPT 4
+#define CONN_MARK_PASSIVE 32
 #define REF_REPLY_SHIFT 32
 #define REF_TENTATIVE_SHIFT 33
 #define REF_TAG_SHIFT 34
@@ -275,7 +277,7 @@ struct conn {
 	__u8 family; /* 4 or 6, client's side */
 	__u8 dest_family; /* 4 or 6 */
 	__u8 marks; /* CONN_MARK_* */
-	__be16 client_port; /* 0 for templates */
+	__be16 client_port; /* 0 for templates, and with noClientPort */
 	__be16 virtual_port; /* 65535: template that must not match any more */
 	__be16 dest_port; /* RIP's side */
 	__be16 local_port; /* full-NAT */
@@ -290,8 +292,8 @@ struct conn {
 	__be32 local_more[3]; /* the other words, where it is IPv6 */
 	__u32 children; /* connections under this template */
 	__u32 fwmark; /* mark of the first packet; 0 unless CONN_MARK_FWMARK */
-	__u32 seq_delta; /* full-NAT: new less old initial sequence number */
-	__u32 server_isn; /* full-NAT: the server's initial sequence number + 1 */
+	__u32 seq_delta; /* full-NAT: new less old initial sequence number; FTP: see bpf/sequence.h */
+	__u32 server_isn; /* full-NAT: the server's initial sequence number + 1; FTP: see there */
 };
 _Static_assert(sizeof(struct conn) == 128, "conn");
 _Static_assert(__builtin_offsetof(struct conn, ctl) == 0, "conn.ctl");
@@ -453,6 +455,8 @@ struct state {
 	__u32 dropper_rate; /* drop_packet: the rate that dropper belongs to */
 	__u32 answer_credit; /* ICMP errors that may be sent now */
 	__u32 chance; /* with TEST_RANDOM: what the next random number is made from */
+	__u32 waiting; /* FTP data connections whose client port is not known yet */
+	__u32 spare; /* 0 */
 	__u64 answer_at_ms; /* when answer_credit was right */
 	__u64 sweeps; /* rounds of the sweeper */
 	__u64 swept; /* connections it ended */
@@ -462,21 +466,23 @@ struct state {
 	__u64 sync_lost; /* events that sync_events had no room for */
 	__u64 freed; /* 1: slots may wait in free_slots */
 };
-_Static_assert(sizeof(struct state) == 264, "state");
+_Static_assert(sizeof(struct state) == 272, "state");
 _Static_assert(__builtin_offsetof(struct state, fresh) == 0, "state.fresh");
 _Static_assert(__builtin_offsetof(struct state, hand) == 4, "state.hand");
 _Static_assert(__builtin_offsetof(struct state, dropper) == 8, "state.dropper");
 _Static_assert(__builtin_offsetof(struct state, dropper_rate) == 12, "state.dropper_rate");
 _Static_assert(__builtin_offsetof(struct state, answer_credit) == 16, "state.answer_credit");
 _Static_assert(__builtin_offsetof(struct state, chance) == 20, "state.chance");
-_Static_assert(__builtin_offsetof(struct state, answer_at_ms) == 24, "state.answer_at_ms");
-_Static_assert(__builtin_offsetof(struct state, sweeps) == 32, "state.sweeps");
-_Static_assert(__builtin_offsetof(struct state, swept) == 40, "state.swept");
-_Static_assert(__builtin_offsetof(struct state, ticks) == 48, "state.ticks");
-_Static_assert(__builtin_offsetof(struct state, spared) == 56, "state.spared");
-_Static_assert(__builtin_offsetof(struct state, drops) == 120, "state.drops");
-_Static_assert(__builtin_offsetof(struct state, sync_lost) == 248, "state.sync_lost");
-_Static_assert(__builtin_offsetof(struct state, freed) == 256, "state.freed");
+_Static_assert(__builtin_offsetof(struct state, waiting) == 24, "state.waiting");
+_Static_assert(__builtin_offsetof(struct state, spare) == 28, "state.spare");
+_Static_assert(__builtin_offsetof(struct state, answer_at_ms) == 32, "state.answer_at_ms");
+_Static_assert(__builtin_offsetof(struct state, sweeps) == 40, "state.sweeps");
+_Static_assert(__builtin_offsetof(struct state, swept) == 48, "state.swept");
+_Static_assert(__builtin_offsetof(struct state, ticks) == 56, "state.ticks");
+_Static_assert(__builtin_offsetof(struct state, spared) == 64, "state.spared");
+_Static_assert(__builtin_offsetof(struct state, drops) == 128, "state.drops");
+_Static_assert(__builtin_offsetof(struct state, sync_lost) == 256, "state.sync_lost");
+_Static_assert(__builtin_offsetof(struct state, freed) == 264, "state.freed");
 
 /* What became of the last packet; written with TEST_OUTPUT only */
 struct trace {

@@ -114,6 +114,9 @@ SHARED int connect_to(struct work *w, __u32 onepacket)
 	w->conn_flags = (d->method & CONN_FLAG_METHOD_MASK) | CONN_FLAG_INACTIVE;
 	if (d->method != METHOD_NAT && d->method != METHOD_FULLNAT)
 		w->conn_flags |= CONN_FLAG_NO_OUTPUT;
+	/* The FTP helper reads it. */
+	if (d->method == METHOD_NAT && w->protocol == PROTO_TCP && w->dport == bpf_htons(FTP_PORT))
+		w->conn_flags |= CONN_FLAG_WATCHED;
 	w->onepacket = onepacket && w->protocol == PROTO_UDP;
 	if (d->method == METHOD_FULLNAT)
 		made = make_fullnat(w);

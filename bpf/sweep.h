@@ -33,8 +33,8 @@ struct sweep {
 	__u32 settings;
 };
 
-/* A template that is due keeps living by the minute while it has connections. */
-INLINE void keep_template(struct conn *c, const struct sweep *sweep)
+/* A template, or a control connection, that is due keeps living by the minute while it has connections. */
+INLINE void keep_parent(struct conn *c, const struct sweep *sweep)
 {
 	__u64 due = READ_ONCE(c->expires), kept = KEPT_TIMEOUT_MS * NS_PER_MS;
 
@@ -132,8 +132,8 @@ static long sweep_slot(__u32 i, void *context)
 	}
 	if (end_connection(slot))
 		s->swept++;
-	else if (ctl_flags(ctl) & CONN_FLAG_TEMPLATE)
-		keep_template(c, sweep);
+	else if (READ_ONCE(c->children))
+		keep_parent(c, sweep);
 	return 0;
 }
 

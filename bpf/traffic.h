@@ -3,6 +3,7 @@
 #pragma once
 
 #include "forward.h"
+#include "ftp.h"
 #include "scheduling.h"
 
 /* --- replies -------------------------------------------------------------------------------------------------------------- */
@@ -11,11 +12,14 @@
 INLINE void load_connection(struct work *w, const struct conn *c)
 {
 	struct dest *d = dest_at(c->dest);
+	__u32 flags;
 
 	w->dest = c->dest;
 	w->service = 0;
 	w->available = 0;
-	w->method = ctl_flags(READ_ONCE(c->ctl)) & CONN_FLAG_METHOD_MASK;
+	flags = ctl_flags(READ_ONCE(c->ctl));
+	w->method = flags & CONN_FLAG_METHOD_MASK;
+	w->watched = flags & CONN_FLAG_WATCHED;
 	w->dest_family = c->dest_family;
 	w->parent = c->parent;
 	w->nport = c->dest_port;
@@ -60,6 +64,8 @@ SHARED int reply(packet *p, struct work *w)
 	if (!c || !g)
 		return TC_ACT_UNSPEC;
 	load_connection(w, c);
+	if ((w->watched && ftp_reply(p, w)) || (w->method == METHOD_FULLNAT && fullnat_reply(p, w)))
+		return drop(w, DROP_FAILED);
 	GET_END(w->naddr, c, client, w->family);
 	if (w->hook == HOOK_INGRESS)
 		step = prepare_reply(p, w, w->naddr);
@@ -79,6 +85,8 @@ SHARED int reply(packet *p, struct work *w)
 		return drop(w, DROP_FAILED);
 	if (w->method == METHOD_FULLNAT && rewrite(p, w, END_TARGET, c->client_port))
 		return drop(w, DROP_FAILED);
+	if (w->watched == WAY_PLANNED)
+		open_way(w);
 	return w->hook == HOOK_INGRESS ? send_reply(p, w, step) : deliver(w);
 }
 
@@ -156,6 +164,7 @@ SHARED int request(packet *p, struct work *w)
 {
 	struct config *g = the_config();
 	struct conn *c = w ? conn_at(w->slot) : (struct conn *)0;
+	int verdict;
 
 	if (!c || !g)
 		return TC_ACT_SHOT;
@@ -167,7 +176,10 @@ SHARED int request(packet *p, struct work *w)
 	c->in_packets++;
 	announce_request(w, g, c);
 	restart(c, w->now);
-	return forward(p, w);
+	verdict = forward(p, w);
+	if (w->watched == WAY_PLANNED)
+		open_way(w);
+	return verdict;
 }
 
 /* Ends a connection that is made for the packet at hand only: its destination and its template let go of it. */
@@ -259,6 +271,7 @@ INLINE int asks_service_first(const struct work *w, const struct config *g)
 SHARED int request_new(packet *p, struct work *w)
 {
 	struct config *g = the_config();
+	struct conn *c;
 	int outcome;
 
 	if (!w || !g)
@@ -267,6 +280,15 @@ SHARED int request_new(packet *p, struct work *w)
 		return answer(p, w, ANSWER_PORT, 0, 1);
 	if (g->stand_back)
 		return accept(w);
+	c = find_waiting(w);
+	if (c && is_available(c->dest))
+		return fill_client_port(w) ? request(p, w) : drop(w, DROP_FAILED);
+	if (c) {
+		if (!(g->settings & SETTING_EXPIRE_NODEST_CONN))
+			return drop(w, DROP_ORPHAN);
+		unhash_connection(w->slot, w->now, 1);
+		w->slot = 0;
+	}
 	outcome = schedule(w);
 	if (outcome == OUTCOME_BYPASS)
 		outcome = bypass(p, w);

@@ -91,6 +91,8 @@ struct work {
 	__be32 laddr[4];  /* full-NAT: local address; replies: virtual address */
 	__u32 local_at;	  /* full-NAT: the service's local addresses */
 	__u32 local_count;
+	__u32 watched;	  /* not 0: the connection is under the FTP helper; WAY_PLANNED: and announced another */
+	__u32 shifted;	  /* what shift_quoted() added to the sum of the error */
 	__u32 reason;	  /* DROP_* */
 	__u32 zero;	  /* always 0, which the verifier cannot know */
 	struct scan scan;
@@ -114,6 +116,20 @@ INLINE struct work *the_work(void)
 {
 	__u32 zero = 0;
 	return bpf_map_lookup_elem(&works, &zero);
+}
+
+/* A second worksheet: of the packet that an ICMP error quotes, of the data connection that an FTP line announces. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct work);
+} quotes SEC(".maps");
+
+INLINE struct work *the_quote(void)
+{
+	__u32 zero = 0;
+	return bpf_map_lookup_elem(&quotes, &zero);
 }
 
 /* Nanoseconds, monotonic; a test may set the clock. */

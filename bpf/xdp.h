@@ -214,7 +214,7 @@ SHARED int xdp_request(struct xdp_md *x, struct work *w)
 	if (!(w->flow & FLOW_FRESH) && opens_anew(w) && reusable(w, g, c))
 		return XDP_PASS;
 	load_connection(w, c);
-	if ((w->method != METHOD_NAT && w->method != METHOD_DR) || w->ttl <= 1 || !w->available)
+	if ((w->method != METHOD_NAT && w->method != METHOD_DR) || w->watched || w->ttl <= 1 || !w->available)
 		return XDP_PASS;
 	if (!xdp_cached_way(w) || w->length > w->way.mtu || is_loopback(w->family, w->saddr))
 		return XDP_PASS;
@@ -269,7 +269,7 @@ SHARED int xdp_reply(struct xdp_md *x, struct work *w)
 		return XDP_PASS;
 	load_connection(w, c);
 	/* Now and then TC sends one, which keeps the neighbour's entry alive. */
-	if (w->method != METHOD_NAT || w->ttl <= 1 || xdp_lacks_checksum(x, w) || !chance(w->test, 64))
+	if (w->method != METHOD_NAT || w->watched || w->ttl <= 1 || xdp_lacks_checksum(x, w) || !chance(w->test, 64))
 		return XDP_PASS;
 	GET_END(w->naddr, c, client, w->family);
 	if (!xdp_route_back(x, w, w->naddr))
@@ -292,7 +292,7 @@ SHARED int xdp_new(struct xdp_md *x, struct work *w)
 	/* What counts packets, or answers them, is done once: at TC. */
 	if (!w || !g || g->stand_back || g->drop_rate || (g->settings & SETTING_NAT_ICMP_SEND))
 		return XDP_PASS;
-	if (g->oneway_dests && !asks_service_first(w, g) && find_passing(w))
+	if ((g->oneway_dests && !asks_service_first(w, g) && find_passing(w)) || find_waiting(w))
 		return XDP_PASS;
 	if (schedule(w) != OUTCOME_MADE || w->onepacket)
 		return XDP_PASS;

@@ -12,8 +12,6 @@ const OTHERWISE: readonly (readonly [title: string, why: string])[] = [
   ["a fragmented request is joined", "fragments go on one by one"],
   ["a fragmented reply is translated whole", "fragments go on one by one"],
   ["IPv6 fragments are joined", "fragments go on one by one"],
-  ["PORT: the server's connection from port 20", "no payload is read"],
-  ["PASV: the server's address in the answer", "no payload is read"],
   ["a firewall mark wins over address and port", "addresses are looked at before netfilter marks the packet"],
   ["a service on a VIP that is not local sees nothing", "packets are looked at before they are routed"],
 ];

@@ -105,7 +105,7 @@ describe.skipIf(missing)("a version whose maps have another shape", { timeout: 3
          let n = 0;
          const ask = () => s.write("GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n");
          s.on("connect", ask).on("data", () => {
-           if (++n === 60) { s.removeAllListeners("close"); s.end(); if (--open === 0) process.exit(0); }
+           if (++n === 150) { s.removeAllListeners("close"); s.end(); if (--open === 0) process.exit(0); }
            else setTimeout(ask, 100);
          });
          s.on("close", () => process.exit(1));

@@ -40,25 +40,6 @@ describe.skipIf(missing)("the eBPF plane refuses", () => {
   });
 
   test.each([
-    ["-m", /FTP by NAT .*the engine and the kernel plane translate it/],
-    ["-b", /FTP by full-NAT .*the engine or the kernel plane/],
-  ])("FTP with %s, on its port only", (method, why) => {
-    ipvsadm("-A -t 10.0.0.1:21 -s rr -p 60");
-    const before = ipvsadm("-Sn").stdout;
-    const { status, stderr } = ipvsadm(
-      `-a -t 10.0.0.1:21 -r 10.0.0.2 ${method === "-b" ? "--fullnat" : "-m"}`,
-    );
-    expect([status, stderr]).toEqual([expect.any(Number), expect.stringMatching(why)]);
-    expect(status).not.toBe(0);
-    expect(ipvsadm("-Sn").stdout).toBe(before);
-    expect(ipvsadm("-a -t 10.0.0.1:21 -r 10.0.0.2 -g").stderr).toBe("");
-    expect(ipvsadm("-e -t 10.0.0.1:21 -r 10.0.0.2 -m").stderr).toMatch(/FTP by NAT/);
-    expect(ipvsadm("-Sn").stdout).toContain("-r 10.0.0.2:21 -g");
-    ipvsadm("-C");
-  });
-
-  test.each([
-    ["fullnat_toa=1", /segments are not lengthened; the engine plane has it/],
     ["drop_entry=1", /nobody is there to watch the memory.*the engine and the kernel plane have it/],
     ["secure_tcp=2", /0 and 3 work/],
     ["conntrack=1", /connection tracking/],
@@ -101,7 +82,7 @@ describe.skipIf(missing)("the eBPF plane refuses", () => {
     for (const sentence of [...REFUSALS, ...DEVIATIONS]) expect(shown).toContain(sentence);
     for (const page of ["docs/ebpf.md", "docs/differences.md"]) {
       const text = readFileSync(page, "utf8");
-      for (const word of ["FTP", "SIP", "fullnat_toa", "drop_entry", "conntrack", "ragments", "LBLC|lblc"])
+      for (const word of ["SIP", "drop_entry", "conntrack", "ragments", "LBLC|lblc"])
         expect(text).toMatch(new RegExp(word));
     }
   });

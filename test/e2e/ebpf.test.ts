@@ -81,6 +81,15 @@ describe.skipIf(missing)("the eBPF plane forwards real packets", () => {
     expect((await net.get("http://10.1.0.100:81/big"))[0]!.length).toBe(8 << 20);
   });
 
+  test("telling servers behind full-NAT of the client by a TCP option", async () => {
+    const watch = "timeout 10 tcpdump -i eth0 -c 1 -nn -x -U -l tcp[20]=254 and tcp[21]=8";
+    const seen = net.run("server1", ...watch.split(" "));
+    await until(async () => /tcpdump/.test(await net.run("server1", "ss", "-0", "-ap")));
+    await net.get("http://10.1.0.100:81/", 2);
+    // Kind, length, port; 10.1.0.2.
+    expect((await seen).replace(/\s|0x00\d0:/g, "")).toMatch(/fe08.{4}0a010002/);
+  });
+
   test("of UDP, also datagrams that come and go in fragments", async () => {
     await net.ipvsadm("-A -u 10.1.0.100:5353 -s rr");
     for (const n of [1, 2]) await net.ipvsadm(`-a -u 10.1.0.100:5353 -r 10.2.0.1${n}:5353 -m`);

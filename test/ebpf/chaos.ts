@@ -132,10 +132,8 @@ class Chaos {
     });
   }
 
-  #destination(id: ServiceId, address: string): DestinationSpec {
-    // The programs leave TCP's sequence numbers alone under full-NAT.
-    const full = id.kind === "address" && id.protocol !== "tcp";
-    const method = this.#t.pick(["nat", "nat", "dr", "tun", full ? "fullnat" : "nat"] as const);
+  #destination(address: string): DestinationSpec {
+    const method = this.#t.pick(["nat", "nat", "dr", "tun", "fullnat"] as const);
     const upper = this.#t.chance(3) ? 1 + this.#number(6) : 0;
     const type = this.#t.pick(["ipip", "gue", "gre"] as const);
     return destination(address, {
@@ -155,7 +153,7 @@ class Chaos {
     this.#twins.addService(this.#service(id));
     this.#live.add(id);
     for (const address of this.#world.servers.slice(0, 3)) {
-      const spec = this.#destination(id, address);
+      const spec = this.#destination(address);
       this.#twins.addDestination(id, spec);
     }
   }
@@ -191,11 +189,11 @@ class Chaos {
       () => this.#t.chance(5) && this.#remove(id),
       () => this.#t.chance(3) && this.#twins.mtu(this.#t.pick(MTUS)),
       () => {
-        const spec = this.#destination(id, this.#t.pick(this.#world.servers));
+        const spec = this.#destination(this.#t.pick(this.#world.servers));
         const there = destinations.some((d) => d.spec.address === spec.address && d.port === spec.port);
         if (!there) this.#twins.addDestination(id, spec);
       },
-      () => one && this.#twins.editDestination(id, { ...this.#destination(id, one.address), port: one.port }),
+      () => one && this.#twins.editDestination(id, { ...this.#destination(one.address), port: one.port }),
       () =>
         this.#twins.timeouts({
           tcp: 2 * this.#number(50),

@@ -55,8 +55,11 @@ const SENT_BY_XDP = "send by XDP";
 /** The packet path of the model counts in ticks of this length. */
 export const TICK_MS = 100;
 
-/** Where a packet is shown to the model: programs see every packet at the same place. */
-export type Way = "in" | "through";
+/**
+ * Where a packet is shown to the model: programs see every packet at the same place. "home": in, and a reply of full-NAT, of which
+ * the model takes no hop off.
+ */
+export type Way = "in" | "through" | "home";
 
 /** The random numbers of `bpf/random.h` under TEST_RANDOM: in [0, 1), from a word that both sides get. */
 class Chance {
@@ -362,7 +365,9 @@ export class Twins {
     this.#chance.word = this.#word;
     const model = this.#showModel(ip, way, mark);
     this.maps.array("state").view.setUint32(STATE.at.chance, this.#word, true);
-    const programs = this.#showPrograms(ip, mark, model.verdict.startsWith("local"));
+    const shown = this.#showPrograms(ip, mark, model.verdict.startsWith("local"));
+    const home = way === "home" && shown.bytes !== undefined;
+    const programs = home ? { ...shown, bytes: addHop(shown.bytes!) } : shown;
     const sentAnyway = programs.verdict === SENT_BY_XDP && model.verdict.startsWith("send ");
     // ip_vs drops what is too short for its ports before it looks for a service; the programs leave it to the stack, which drops it.
     if (model.verdict === "drop" && programs.verdict === "accept" && isTruncated(ip)) return undefined;
@@ -389,7 +394,7 @@ export class Twins {
 
   #showModel(ip: Uint8Array, way: Way, mark: number): Fate {
     const p = this.#packet.load(ip, mark);
-    const verdict = way === "in" ? this.model.localIn(p, this.now) : this.model.forward(p, this.now);
+    const verdict = way === "through" ? this.model.forward(p, this.now) : this.model.localIn(p, this.now);
     const sent = this.host.sent.splice(0);
     if (verdict === "accept")
       return p.modified ? { verdict: "local", bytes: p.copy() } : { verdict: "accept", bytes: undefined };
@@ -560,7 +565,7 @@ export class Twins {
         view.getUint32(at + CONN.at[field], true);
       const protocol = view.getUint8(at + CONN.at.protocol);
       const expires = Number(view.getBigUint64(at + CONN.at.expires, true) / 1_000_000n);
-      const flags = Number((ctl >> 16n) & 0xffffn) & ~CONN_FLAG.hashed;
+      const flags = Number((ctl >> 16n) & 0xffffn) & ~(CONN_FLAG.hashed | CONN_FLAG.watched);
       lines.push(
         [
           protocol,

@@ -20,14 +20,13 @@ const QUICK_CASES = ["list-modes"];
 const QUICK_SCENARIOS = [
   "NAT rewrites address and port on the way in",
   "a persistent service makes a template",
+  "PASV: the server's address in the answer",
 ];
 /** What this plane does otherwise, by a part of the title; test/e2e/conformance-ebpf.test.ts says why. */
 const OTHERWISE = [
   "a fragmented request is joined",
   "a fragmented reply is translated whole",
   "IPv6 fragments are joined",
-  "PORT: the server's connection from port 20",
-  "PASV: the server's address in the answer",
   "a firewall mark wins over address and port",
   "a service on a VIP that is not local sees nothing",
   "a client on the director is balanced with NAT",

@@ -20,7 +20,6 @@ const REFUSED: { readonly [K in keyof Settings]?: { test(value: unknown): boolea
   conntrack: { test: (v) => v !== 0, why: "packets do not pass netfilter's connection tracking" },
   snat_reroute: { test: (v) => v === 0, why: "replies are always routed anew" },
   ignore_tunneled: { test: (v) => v !== 0, why: "packets that another director sent are not told apart" },
-  fullnat_toa: { test: (v) => v !== 0, why: "segments are not lengthened" },
   drop_entry: { test: (v) => v === 1 || v === 2, why: "nobody is there to watch the memory; 0 and 3 work" },
   drop_packet: { test: (v) => v === 1 || v === 2, why: "nobody is there to watch the memory; 0 and 3 work" },
   secure_tcp: { test: (v) => v === 1 || v === 2, why: "nobody is there to watch the memory; 0 and 3 work" },
@@ -32,13 +31,10 @@ export function checkSettings(change: Partial<Settings>): void {
     const refused = REFUSED[name as keyof Settings];
     if (refused?.test(Number(value)))
       throw new UnsupportedError(
-        `${name}=${value} is nothing for the eBPF plane: ${refused.why}; ${name === "fullnat_toa" ? "the engine plane has it" : "the engine and the kernel plane have it"}`,
+        `${name}=${value} is nothing for the eBPF plane: ${refused.why}; the engine and the kernel plane have it`,
       );
   }
 }
-
-/** Settings as this plane has them: those that are on where nothing was said, and that it cannot do, are off. */
-export const shownSettings = (settings: Readonly<Settings>): Settings => ({ ...settings, fullnat_toa: 0 });
 
 /** Bits of `config.settings`. */
 function settingBits(s: Settings): number {

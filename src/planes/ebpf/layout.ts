@@ -65,9 +65,12 @@ export const CONN_FLAG = {
   hashed: 0x0040,
   noOutput: 0x0080,
   inactive: 0x0100,
+  /** FTP data: the first packet tells the client's port. */
   noClientPort: 0x0800,
   template: 0x1000,
   onePacket: 0x2000,
+  /** Here only: a control connection that the FTP helper reads. */
+  watched: 0x4000,
 } as const;
 
 /** Bits of `conn.marks`. */
@@ -78,6 +81,8 @@ export const CONN_MARK = {
   fwmark: 2,
   /** Written by user space, and not in the hash table yet: PROGRAMS.adopt puts it there. */
   adopt: 4,
+  /** The FTP client asked for passive transfers. */
+  passive: 32,
 } as const;
 
 /** References to connections, low to high: slot 32 bits, direction, whether it is still being put in, hash 30 bits. */
@@ -289,7 +294,7 @@ export const CONN = struct(
     family: ["u8", "4 or 6, client's side"],
     dest_family: ["u8", "4 or 6"],
     marks: ["u8", "CONN_MARK_*"],
-    client_port: ["be16", "0 for templates"],
+    client_port: ["be16", "0 for templates, and with noClientPort"],
     virtual_port: ["be16", "65535: template that must not match any more"],
     dest_port: ["be16", "RIP's side"],
     local_port: ["be16", "full-NAT"],
@@ -304,8 +309,8 @@ export const CONN = struct(
     local_more: [["be32", 3], "the other words, where it is IPv6"],
     children: ["u32", "connections under this template"],
     fwmark: ["u32", "mark of the first packet; 0 unless CONN_MARK_FWMARK"],
-    seq_delta: ["u32", "full-NAT: new less old initial sequence number"],
-    server_isn: ["u32", "full-NAT: the server's initial sequence number + 1"],
+    seq_delta: ["u32", "full-NAT: new less old initial sequence number; FTP: see bpf/sequence.h"],
+    server_isn: ["u32", "full-NAT: the server's initial sequence number + 1; FTP: see there"],
   },
 );
 
@@ -383,6 +388,8 @@ export const STATE = struct("state", "Written by BPF", {
   dropper_rate: ["u32", "drop_packet: the rate that dropper belongs to"],
   answer_credit: ["u32", "ICMP errors that may be sent now"],
   chance: ["u32", "with TEST_RANDOM: what the next random number is made from"],
+  waiting: ["u32", "FTP data connections whose client port is not known yet"],
+  spare: ["u32", "0"],
   answer_at_ms: ["u64", "when answer_credit was right"],
   sweeps: ["u64", "rounds of the sweeper"],
   swept: ["u64", "connections it ended"],

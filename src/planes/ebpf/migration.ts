@@ -143,6 +143,8 @@ export class Migration {
     translate(t, this.#old.array("state").bytes, 0, bytes, 0);
     view.setUint32(STATE.at.fresh, 1, LITTLE_ENDIAN);
     view.setUint32(STATE.at.hand, 1, LITTLE_ENDIAN);
+    // Counted anew as connections are adopted.
+    view.setUint32(STATE.at.waiting, 0, LITTLE_ENDIAN);
   }
 
   #oldSlab(): Uint8Array<ArrayBuffer> {

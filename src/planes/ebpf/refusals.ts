@@ -7,8 +7,6 @@ import type { DestinationSpec } from "../../core/destination.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { type ServiceSpec, serviceKey } from "../../core/service.ts";
 
-const FTP_PORT = 21;
-
 /** Refuses services that need a reader of payload. @throws UnsupportedError */
 export function checkService({ id, engine, persistent }: ServiceSpec): void {
   // The engine is looked at for UDP only, and with persistence only, as in the kernel.
@@ -17,23 +15,6 @@ export function checkService({ id, engine, persistent }: ServiceSpec): void {
     throw new UnsupportedError(
       "persistence by SIP Call-ID is nothing for the eBPF plane: it reads no payload; the engine and the kernel plane have it",
     );
-}
-
-/**
- * Refuses FTP where the addresses in the payload would have to be translated. Direct routing and tunnels leave the payload as it is,
- * and passive data connections then follow the template of a persistent service.
- * @throws UnsupportedError
- */
-export function checkDestination({ id }: ServiceSpec, { method }: DestinationSpec): void {
-  if (id.kind !== "address" || id.protocol !== "tcp" || id.port !== FTP_PORT) return;
-  if (method !== "nat" && method !== "fullnat") return;
-  const who =
-    method === "nat"
-      ? "the engine and the kernel plane translate it, and direct routing and tunnels need no translation"
-      : "use NAT on the engine or the kernel plane, or direct routing or a tunnel";
-  throw new UnsupportedError(
-    `FTP by ${method === "nat" ? "NAT" : "full-NAT"} is nothing for the eBPF plane: it does not translate PORT and PASV in the payload; ${who}`,
-  );
 }
 
 /** Numbers of services, or of destinations, go up to the maps' size. @throws UnsupportedError */
@@ -67,8 +48,7 @@ export const nameOf = (service: ServiceSpec["id"], { address, port }: Destinatio
 
 /** What is refused, one sentence each. */
 export const REFUSALS: readonly string[] = [
-  "refused: persistence by SIP Call-ID, and FTP (port 21) by NAT or full-NAT: nothing here reads payload; the engine and the kernel plane do",
-  "refused: fullnat_toa=1 (segments are not lengthened); the engine plane has it",
+  "refused: persistence by SIP Call-ID: nothing here reads payload; the engine and the kernel plane do",
   "refused: drop_entry, drop_packet and secure_tcp 1 or 2: nobody watches the memory; 0 and 3 work, the engine and the kernel plane have all",
   "refused: more services and real servers than LVSD_EBPF_SERVICES and LVSD_EBPF_DESTINATIONS say; the engine and the kernel plane have no limit",
   "refused: conntrack=1, snat_reroute=0, ignore_tunneled=1; the engine and the kernel plane have them",
@@ -78,5 +58,5 @@ export const REFUSALS: readonly string[] = [
 export const DEVIATIONS: readonly string[] = [
   "otherwise than ip_vs: fragments are not joined but follow the first one; one that overtakes it goes to the stack",
   "otherwise than ip_vs: a VIP is served also while it is no address of this host, and an address wins over a firewall mark",
-  "otherwise than ip_vs: FTP by NAT through a service by mark or port 0 is forwarded untranslated; lblc and lblcr forget, lblcr keeps 32 servers an address",
+  "otherwise than ip_vs: lblc and lblcr forget, lblcr keeps 32 servers an address",
 ];
