@@ -30,6 +30,12 @@ SHARED int adopt(__u32 slot)
 	if (ctl_flags(ctl) & CONN_FLAG_NO_CLIENT_PORT)
 		start_waiting();
 	mark_hashed(c, 1);
+	if (c->marks & CONN_MARK_CALL) {
+		/* User space said in call_ids which. */
+		if (rehash_call(slot, ctl_generation(ctl)))
+			mark_hashed(c, 0);
+		return 0;
+	}
 	request_key(&k, c, ctl_flags(ctl));
 	if (insert_key(&k, c, slot, 0) != KEY_IN) {
 		mark_hashed(c, 0);

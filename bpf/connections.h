@@ -9,6 +9,7 @@
 #pragma once
 
 #include "buckets.h"
+#include "calls.h"
 #include "destinations.h"
 
 #define NEW_TIMEOUT_MS 3000
@@ -76,6 +77,10 @@ INLINE void remove_keys(const struct conn *c, __u32 slot, __u32 flags)
 {
 	struct key k;
 
+	if (c->marks & CONN_MARK_CALL) {
+		unhash_call(slot);
+		return;
+	}
 	request_key(&k, c, flags);
 	remove_key(&k, slot);
 	if (!has_reply_key(flags))
@@ -167,6 +172,8 @@ SHARED int end_connection(__u32 slot)
 	}
 	if (flags & CONN_FLAG_HASHED)
 		remove_keys(c, slot, flags);
+	if (c->marks & CONN_MARK_CALL)
+		bpf_map_delete_elem(&call_ids, &slot);
 	if (c->dest) {
 		if (flags & CONN_FLAG_TEMPLATE)
 			unbind_template(c->dest);

@@ -54,6 +54,7 @@
 #define CONN_MARK_SERVER_ISN 1
 #define CONN_MARK_FWMARK 2
 #define CONN_MARK_ADOPT 4
+#define CONN_MARK_CALL 16
 #define CONN_MARK_PASSIVE 32
 #define REF_REPLY_SHIFT 32
 #define REF_TENTATIVE_SHIFT 33
@@ -67,12 +68,19 @@
 #define SETTING_SCHEDULE_ICMP 64
 #define SETTING_PMTU_DISC 128
 #define SETTING_FULLNAT_TOA 256
-#define SETTING_SECURE_TCP 512
-#define SETTING_DROP_ENTRY 1024
 #define SETTING_RUN_ESTIMATION 2048
+#define DEFENCE_PACKET_SHIFT 2
+#define DEFENCE_SECURE_SHIFT 4
+#define DEFENCE_MODE 3
+#define DEFENCE_AUTOMATIC 64
+#define DEFENCE_DROP_ENTRY 1
+#define DEFENCE_DROP_PACKET 2
+#define DEFENCE_SECURE_TCP 4
 #define TEST_CLOCK 1
 #define TEST_OUTPUT 2
 #define TEST_RANDOM 4
+#define TEST_MEMORY 8
+#define TEST_THOROUGH 16
 #define VERDICT_NONE 0
 #define VERDICT_ACCEPT 1
 #define VERDICT_LOCAL 2
@@ -107,6 +115,7 @@
 #define LIMIT_TABLE 4096
 #define LIMIT_MEMBERS 32
 #define LIMIT_REFS 7
+#define LIMIT_CALL 256
 #define HOP_NONE 0
 #define HOP_NEIGHBOUR 1
 #define HOP_RESOLVE 2
@@ -168,12 +177,16 @@ struct service_state {
 	__u32 level; /* wrr: current weight */
 	__u32 local_turn; /* full-NAT: local addresses used so far */
 	__u32 era; /* lblc, lblcr: counts up when what was remembered is to be forgotten, 16 bits */
+	__u32 flags; /* user space: service.flags */
+	__u32 spare; /* 0 */
 };
-_Static_assert(sizeof(struct service_state) == 16, "service_state");
+_Static_assert(sizeof(struct service_state) == 24, "service_state");
 _Static_assert(__builtin_offsetof(struct service_state, position) == 0, "service_state.position");
 _Static_assert(__builtin_offsetof(struct service_state, level) == 4, "service_state.level");
 _Static_assert(__builtin_offsetof(struct service_state, local_turn) == 8, "service_state.local_turn");
 _Static_assert(__builtin_offsetof(struct service_state, era) == 12, "service_state.era");
+_Static_assert(__builtin_offsetof(struct service_state, flags) == 16, "service_state.flags");
+_Static_assert(__builtin_offsetof(struct service_state, spare) == 20, "service_state.spare");
 
 /* A real server; indexed by destination id */
 struct dest {
@@ -352,6 +365,34 @@ _Static_assert(sizeof(struct bucket) == 64, "bucket");
 _Static_assert(__builtin_offsetof(struct bucket, spilled) == 0, "bucket.spilled");
 _Static_assert(__builtin_offsetof(struct bucket, refs) == 8, "bucket.refs");
 
+/* What a template of a SIP service is for; key of calls, and value of call_ids */
+struct call {
+	__be32 source[4]; /* masked client */
+	__be32 target[4]; /* VIP; the mark for templates of fwmark services */
+	__be16 target_port; /*  */
+	__u8 protocol; /*  */
+	__u8 family; /* 4 or 6 */
+	__u32 length; /* bytes of the Call-ID */
+	__u8 id[256]; /* the Call-ID, then 0 */
+};
+_Static_assert(sizeof(struct call) == 296, "call");
+_Static_assert(__builtin_offsetof(struct call, source) == 0, "call.source");
+_Static_assert(__builtin_offsetof(struct call, target) == 16, "call.target");
+_Static_assert(__builtin_offsetof(struct call, target_port) == 32, "call.target_port");
+_Static_assert(__builtin_offsetof(struct call, protocol) == 34, "call.protocol");
+_Static_assert(__builtin_offsetof(struct call, family) == 35, "call.family");
+_Static_assert(__builtin_offsetof(struct call, length) == 36, "call.length");
+_Static_assert(__builtin_offsetof(struct call, id) == 40, "call.id");
+
+/* Value of calls */
+struct call_ref {
+	__u32 slot; /* of slab */
+	__u32 generation; /* of the slot */
+};
+_Static_assert(sizeof(struct call_ref) == 8, "call_ref");
+_Static_assert(__builtin_offsetof(struct call_ref, slot) == 0, "call_ref.slot");
+_Static_assert(__builtin_offsetof(struct call_ref, generation) == 4, "call_ref.generation");
+
 /* What fragments of a packet share */
 struct frag_key {
 	__be32 source[4]; /*  */
@@ -384,7 +425,7 @@ _Static_assert(__builtin_offsetof(struct frag, target_port) == 10, "frag.target_
 _Static_assert(__builtin_offsetof(struct frag, protocol) == 12, "frag.protocol");
 _Static_assert(__builtin_offsetof(struct frag, zero) == 13, "frag.zero");
 
-/* Written by user space */
+/* Written by user space, but for what is marked */
 struct config {
 	__u64 test_now_ns; /* the time, with TEST_CLOCK */
 	__u64 seed[2]; /* random: where connections lie in buckets */
@@ -392,13 +433,15 @@ struct config {
 	__u32 test; /* TEST_* */
 	__u32 settings; /* SETTING_* */
 	__u32 conn_reuse_mode; /* as the setting */
-	__u32 drop_rate; /* drop_packet: every n-th new connection, 0 = none */
+	__u32 drop_rate; /* BPF: drop_packet: every n-th new connection, 0 = none */
+	__u32 in_force; /* BPF: DEFENCE_*: the defence strategies that are on */
 	__u32 slots; /* entries of slab */
 	__u32 services4; /* number of IPv4 services: without any the family is left alone */
 	__u32 services6; /* number of IPv6 services */
 	__u32 mark_services; /* number of fwmark services */
 	__u32 ftp_services; /* number of TCP services with port 21 */
 	__u32 any_port_services; /* number of services with port 0 */
+	__u32 sip_services; /* number of services that are persistent by Call-ID */
 	__u32 port_start; /* net.ipv4.ip_unprivileged_port_start */
 	__u32 oneway_dests; /* destinations, live or trashed, that are not NAT or full-NAT */
 	__u32 stand_back; /* 1: requests are left alone (backup_only while the backup daemon runs) */
@@ -409,6 +452,16 @@ struct config {
 	__u32 lblcr_expiration_s; /* as the setting */
 	__u32 est_services; /* estimates: services looked at, the highest id + 1 */
 	__u32 est_dests; /* estimates: destinations looked at, the highest id + 1 */
+	__u32 defences; /* modes of the defence strategies, DEFENCE_* */
+	__u32 amemthresh; /* as the setting */
+	__u32 am_droprate; /* as the setting */
+	__u32 test_pages; /* pages of memory, with TEST_MEMORY */
+	__u32 super_inodes; /* offset of super_block.s_inodes in this kernel */
+	__u32 inode_list; /* offset of inode.i_sb_list */
+	__u32 inode_mapping; /* offset of inode.i_mapping */
+	__u32 mapping_pages; /* offset of address_space.nrpages; 0 = nothing is known about block devices */
+	__u64 free_pages_at; /* address of vm_zone_stat, whose first word counts the free pages; 0 = not known */
+	__u64 devices_at; /* address of blockdev_superblock */
 	__u32 sync_on; /* 1: a master daemon runs, sync_events is read */
 	__u32 sync_threshold; /* number of the request from which on a connection is announced */
 	__u32 sync_period; /* and again every so many requests, 0 = never */
@@ -416,7 +469,7 @@ struct config {
 	__u32 sync_first_child; /* the same of connections with a template */
 	__u32 awaiting; /* 1: connections of another director are on their way; the sync process writes it */
 };
-_Static_assert(sizeof(struct config) == 256, "config");
+_Static_assert(sizeof(struct config) == 312, "config");
 _Static_assert(__builtin_offsetof(struct config, test_now_ns) == 0, "config.test_now_ns");
 _Static_assert(__builtin_offsetof(struct config, seed) == 8, "config.seed");
 _Static_assert(__builtin_offsetof(struct config, bucket_mask) == 24, "config.bucket_mask");
@@ -424,35 +477,47 @@ _Static_assert(__builtin_offsetof(struct config, test) == 32, "config.test");
 _Static_assert(__builtin_offsetof(struct config, settings) == 36, "config.settings");
 _Static_assert(__builtin_offsetof(struct config, conn_reuse_mode) == 40, "config.conn_reuse_mode");
 _Static_assert(__builtin_offsetof(struct config, drop_rate) == 44, "config.drop_rate");
-_Static_assert(__builtin_offsetof(struct config, slots) == 48, "config.slots");
-_Static_assert(__builtin_offsetof(struct config, services4) == 52, "config.services4");
-_Static_assert(__builtin_offsetof(struct config, services6) == 56, "config.services6");
-_Static_assert(__builtin_offsetof(struct config, mark_services) == 60, "config.mark_services");
-_Static_assert(__builtin_offsetof(struct config, ftp_services) == 64, "config.ftp_services");
-_Static_assert(__builtin_offsetof(struct config, any_port_services) == 68, "config.any_port_services");
-_Static_assert(__builtin_offsetof(struct config, port_start) == 72, "config.port_start");
-_Static_assert(__builtin_offsetof(struct config, oneway_dests) == 76, "config.oneway_dests");
-_Static_assert(__builtin_offsetof(struct config, stand_back) == 80, "config.stand_back");
-_Static_assert(__builtin_offsetof(struct config, udp_ms) == 84, "config.udp_ms");
-_Static_assert(__builtin_offsetof(struct config, tcp_ms) == 88, "config.tcp_ms");
-_Static_assert(__builtin_offsetof(struct config, sctp_ms) == 152, "config.sctp_ms");
-_Static_assert(__builtin_offsetof(struct config, lblc_expiration_s) == 216, "config.lblc_expiration_s");
-_Static_assert(__builtin_offsetof(struct config, lblcr_expiration_s) == 220, "config.lblcr_expiration_s");
-_Static_assert(__builtin_offsetof(struct config, est_services) == 224, "config.est_services");
-_Static_assert(__builtin_offsetof(struct config, est_dests) == 228, "config.est_dests");
-_Static_assert(__builtin_offsetof(struct config, sync_on) == 232, "config.sync_on");
-_Static_assert(__builtin_offsetof(struct config, sync_threshold) == 236, "config.sync_threshold");
-_Static_assert(__builtin_offsetof(struct config, sync_period) == 240, "config.sync_period");
-_Static_assert(__builtin_offsetof(struct config, sync_first) == 244, "config.sync_first");
-_Static_assert(__builtin_offsetof(struct config, sync_first_child) == 248, "config.sync_first_child");
-_Static_assert(__builtin_offsetof(struct config, awaiting) == 252, "config.awaiting");
+_Static_assert(__builtin_offsetof(struct config, in_force) == 48, "config.in_force");
+_Static_assert(__builtin_offsetof(struct config, slots) == 52, "config.slots");
+_Static_assert(__builtin_offsetof(struct config, services4) == 56, "config.services4");
+_Static_assert(__builtin_offsetof(struct config, services6) == 60, "config.services6");
+_Static_assert(__builtin_offsetof(struct config, mark_services) == 64, "config.mark_services");
+_Static_assert(__builtin_offsetof(struct config, ftp_services) == 68, "config.ftp_services");
+_Static_assert(__builtin_offsetof(struct config, any_port_services) == 72, "config.any_port_services");
+_Static_assert(__builtin_offsetof(struct config, sip_services) == 76, "config.sip_services");
+_Static_assert(__builtin_offsetof(struct config, port_start) == 80, "config.port_start");
+_Static_assert(__builtin_offsetof(struct config, oneway_dests) == 84, "config.oneway_dests");
+_Static_assert(__builtin_offsetof(struct config, stand_back) == 88, "config.stand_back");
+_Static_assert(__builtin_offsetof(struct config, udp_ms) == 92, "config.udp_ms");
+_Static_assert(__builtin_offsetof(struct config, tcp_ms) == 96, "config.tcp_ms");
+_Static_assert(__builtin_offsetof(struct config, sctp_ms) == 160, "config.sctp_ms");
+_Static_assert(__builtin_offsetof(struct config, lblc_expiration_s) == 224, "config.lblc_expiration_s");
+_Static_assert(__builtin_offsetof(struct config, lblcr_expiration_s) == 228, "config.lblcr_expiration_s");
+_Static_assert(__builtin_offsetof(struct config, est_services) == 232, "config.est_services");
+_Static_assert(__builtin_offsetof(struct config, est_dests) == 236, "config.est_dests");
+_Static_assert(__builtin_offsetof(struct config, defences) == 240, "config.defences");
+_Static_assert(__builtin_offsetof(struct config, amemthresh) == 244, "config.amemthresh");
+_Static_assert(__builtin_offsetof(struct config, am_droprate) == 248, "config.am_droprate");
+_Static_assert(__builtin_offsetof(struct config, test_pages) == 252, "config.test_pages");
+_Static_assert(__builtin_offsetof(struct config, super_inodes) == 256, "config.super_inodes");
+_Static_assert(__builtin_offsetof(struct config, inode_list) == 260, "config.inode_list");
+_Static_assert(__builtin_offsetof(struct config, inode_mapping) == 264, "config.inode_mapping");
+_Static_assert(__builtin_offsetof(struct config, mapping_pages) == 268, "config.mapping_pages");
+_Static_assert(__builtin_offsetof(struct config, free_pages_at) == 272, "config.free_pages_at");
+_Static_assert(__builtin_offsetof(struct config, devices_at) == 280, "config.devices_at");
+_Static_assert(__builtin_offsetof(struct config, sync_on) == 288, "config.sync_on");
+_Static_assert(__builtin_offsetof(struct config, sync_threshold) == 292, "config.sync_threshold");
+_Static_assert(__builtin_offsetof(struct config, sync_period) == 296, "config.sync_period");
+_Static_assert(__builtin_offsetof(struct config, sync_first) == 300, "config.sync_first");
+_Static_assert(__builtin_offsetof(struct config, sync_first_child) == 304, "config.sync_first_child");
+_Static_assert(__builtin_offsetof(struct config, awaiting) == 308, "config.awaiting");
 
 /* Written by BPF */
 struct state {
 	__u32 fresh; /* slots below were used before; starts at 1 */
 	__u32 hand; /* where the sweeper goes on */
 	__u32 dropper; /* drop_packet: packets until the next drop */
-	__u32 dropper_rate; /* drop_packet: the rate that dropper belongs to */
+	__u32 judged; /* config.defences as they were judged last */
 	__u32 answer_credit; /* ICMP errors that may be sent now */
 	__u32 chance; /* with TEST_RANDOM: what the next random number is made from */
 	__u32 waiting; /* FTP data connections whose client port is not known yet */
@@ -463,14 +528,17 @@ struct state {
 	__u64 ticks; /* of the timer */
 	__u32 spared[16]; /* drop_entry: connections still spared, by number of packets */
 	__u64 drops[16]; /* packets by DROP_* */
+	__u64 defend_at; /* when the memory is looked at again, ns */
+	__u32 judged_threshold; /* amemthresh as it was then */
+	__u32 judged_rate; /* am_droprate as it was then */
 	__u64 sync_lost; /* events that sync_events had no room for */
 	__u64 freed; /* 1: slots may wait in free_slots */
 };
-_Static_assert(sizeof(struct state) == 272, "state");
+_Static_assert(sizeof(struct state) == 288, "state");
 _Static_assert(__builtin_offsetof(struct state, fresh) == 0, "state.fresh");
 _Static_assert(__builtin_offsetof(struct state, hand) == 4, "state.hand");
 _Static_assert(__builtin_offsetof(struct state, dropper) == 8, "state.dropper");
-_Static_assert(__builtin_offsetof(struct state, dropper_rate) == 12, "state.dropper_rate");
+_Static_assert(__builtin_offsetof(struct state, judged) == 12, "state.judged");
 _Static_assert(__builtin_offsetof(struct state, answer_credit) == 16, "state.answer_credit");
 _Static_assert(__builtin_offsetof(struct state, chance) == 20, "state.chance");
 _Static_assert(__builtin_offsetof(struct state, waiting) == 24, "state.waiting");
@@ -481,8 +549,11 @@ _Static_assert(__builtin_offsetof(struct state, swept) == 48, "state.swept");
 _Static_assert(__builtin_offsetof(struct state, ticks) == 56, "state.ticks");
 _Static_assert(__builtin_offsetof(struct state, spared) == 64, "state.spared");
 _Static_assert(__builtin_offsetof(struct state, drops) == 128, "state.drops");
-_Static_assert(__builtin_offsetof(struct state, sync_lost) == 256, "state.sync_lost");
-_Static_assert(__builtin_offsetof(struct state, freed) == 264, "state.freed");
+_Static_assert(__builtin_offsetof(struct state, defend_at) == 256, "state.defend_at");
+_Static_assert(__builtin_offsetof(struct state, judged_threshold) == 264, "state.judged_threshold");
+_Static_assert(__builtin_offsetof(struct state, judged_rate) == 268, "state.judged_rate");
+_Static_assert(__builtin_offsetof(struct state, sync_lost) == 272, "state.sync_lost");
+_Static_assert(__builtin_offsetof(struct state, freed) == 280, "state.freed");
 
 /* What became of the last packet; written with TEST_OUTPUT only */
 struct trace {

@@ -143,6 +143,7 @@ INLINE int outgoing(packet *p, __u32 l3)
 {
 	struct config *g = the_config();
 	struct work *w = the_work();
+	int made;
 
 	if (!g || !w || read_packet(p, w, g, l3, HOOK_EGRESS))
 		return TC_ACT_UNSPEC;
@@ -152,6 +153,11 @@ INLINE int outgoing(packet *p, __u32 l3)
 		return w->flow & FLOW_REPLY ? reply(p, w) : TC_ACT_UNSPEC;
 	if (g->oneway_dests && find_passing(w))
 		return passing_reply(w);
+	if (g->sip_services && w->protocol == PROTO_UDP) {
+		made = meet_call(p, w);
+		if (made != CALL_NONE)
+			return reply_call(p, w, made);
+	}
 	return TC_ACT_UNSPEC;
 }
 
@@ -224,6 +230,10 @@ int lvsd_sweep(packet *p)
 	if (p->mark) {
 		work_off(now_ns(g));
 		return 0;
+	}
+	if (defend(now_ns(g))) {
+		s->hand = 1;
+		sweep_slots(now_ns(g), ~0u, SWEEP_THIN);
 	}
 	s->hand = 1;
 	sweep_slots(now_ns(g), ~0u, SWEEP_CONNECTIONS);

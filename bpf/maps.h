@@ -88,6 +88,7 @@ struct {
 } sync_events SEC(".maps");
 
 MAP_HASH(servers, struct service_key, __u32, DESTS);
+MAP_HASH(sip_services, __u32, struct service_key, SERVICES);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);

@@ -40,13 +40,7 @@ INLINE int thinned(const struct config *g)
 	struct state *s = the_state();
 	__u32 rate = READ_ONCE(g->drop_rate);
 
-	if (!s)
-		return 0;
-	if (s->dropper_rate != rate) {
-		s->dropper_rate = rate;
-		s->dropper = 0;
-	}
-	if (!rate)
+	if (!s || !rate)
 		return 0;
 	if (s->dropper) {
 		s->dropper--;
@@ -167,6 +161,14 @@ INLINE int adopt_by(struct conn *t)
 	return 0;
 }
 
+/* Makes the template findable; 1 = it is. */
+INLINE int insert_template(struct work *w, const struct conn *c, __u32 slot, __u32 generation)
+{
+	if (w->flow & FLOW_CALL)
+		return !hash_call(slot, generation);
+	return insert_key(&w->template_key, c, slot, 0) == KEY_IN;
+}
+
 /* Makes the template of w->template_key for w->dest; w->parent is its slot, with one child counted. 0 = could not. */
 SHARED int make_template(struct work *w, __u32 timeout_ms, __u32 at_service_port)
 {
@@ -194,6 +196,8 @@ SHARED int make_template(struct work *w, __u32 timeout_ms, __u32 at_service_port
 	c->family = w->family;
 	c->dest_family = d->family;
 	put_mark(c, w->mark);
+	if (w->flow & FLOW_CALL)
+		c->marks |= CONN_MARK_CALL;
 	c->client_port = 0;
 	c->virtual_port = w->template_key.target_port;
 	c->dest_port = w->template_key.target_port && at_service_port ? d->port : 0;
@@ -208,7 +212,7 @@ SHARED int make_template(struct work *w, __u32 timeout_ms, __u32 at_service_port
 		ctl |= CONN_FLAG_NO_OUTPUT;
 	ctl = ctl_make(generation, ctl, 0, PHASE_LIVE);
 	WRITE_ONCE(c->ctl, ctl);
-	if (insert_key(&w->template_key, c, slot, 0) != KEY_IN) {
+	if (!insert_template(w, c, slot, generation)) {
 		SUB(&c->children, 1);
 		give_slot(c, slot, ctl);
 		return 0;
@@ -216,6 +220,13 @@ SHARED int make_template(struct work *w, __u32 timeout_ms, __u32 at_service_port
 	bind_template(w->dest);
 	w->parent = slot;
 	return 1;
+}
+
+/* An unusable template, taken by adopt_by(): it lives on, but never matches again. */
+INLINE void give_up_template(struct conn *t, __u32 slot, __u64 now)
+{
+	SUB(&t->children, 1);
+	unhash_connection(slot, now, 0);
 }
 
 /* The destination that w->template_key's template leads to, in w->dest, with a child counted in w->parent; 0 = none usable. */
@@ -228,7 +239,7 @@ SHARED int use_template(struct work *w, __u32 settings)
 
 	if (!w)
 		return 0;
-	ref = find_ref(&w->template_key);
+	ref = w->flow & FLOW_CALL ? find_call(w) : find_ref(&w->template_key);
 	t = follow(ref, w->now);
 	if (!t || !adopt_by(t))
 		return 0;
@@ -240,9 +251,7 @@ SHARED int use_template(struct work *w, __u32 settings)
 		w->parent = ref;
 		return 1;
 	}
-	/* Unusable: it lives on, but never matches again. */
-	SUB(&t->children, 1);
-	unhash_connection(ref, w->now, 0);
+	give_up_template(t, ref, w->now);
 	return 0;
 }
 
@@ -253,6 +262,11 @@ INLINE int schedule_persistent(struct work *w, const struct config *g, const str
 	struct dest *d;
 	int outcome;
 
+	/* Also anything but UDP, and what an error quotes: nobody read a Call-ID there. */
+	if ((s->flags & SERVICE_FLAG_SIP) && !(w->flow & FLOW_CALL)) {
+		w->reason = DROP_MALFORMED;
+		return OUTCOME_DROP;
+	}
 	template_key(w, s);
 	if (!use_template(w, g->settings)) {
 		w->dest = pick(w, s);

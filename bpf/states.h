@@ -42,7 +42,7 @@ INLINE __u32 tcp_event(__u32 flags)
 }
 
 /* The state after a packet; also whether that state counts as active. */
-INLINE __u32 next_state(const struct work *w, __u32 settings, __u32 direction, __u32 state, __u32 *active)
+INLINE __u32 next_state(const struct work *w, __u32 in_force, __u32 direction, __u32 state, __u32 *active)
 {
 	__u32 next, event;
 	__u64 at;
@@ -50,7 +50,7 @@ INLINE __u32 next_state(const struct work *w, __u32 settings, __u32 direction, _
 	if (w->protocol == PROTO_TCP) {
 		event = tcp_event(w->l4_first);
 		next = TCP_STATE_CLOSE;
-		at = (settings & SETTING_SECURE_TCP ? 256 : 0) | (direction << 6) | (event << 4) | state;
+		at = (in_force & DEFENCE_SECURE_TCP ? 256 : 0) | (direction << 6) | (event << 4) | state;
 		BOUND(at, 511);
 		if (event < 4)
 			next = TCP_NEXT[at];
@@ -67,7 +67,7 @@ INLINE __u32 next_state(const struct work *w, __u32 settings, __u32 direction, _
 /* Runs the state machine of TCP or SCTP. */
 INLINE void track_states(struct work *w, struct config *g, struct conn *c, __u32 given)
 {
-	__u32 settings = g->settings, established = w->protocol == PROTO_TCP ? 1 : 8;
+	__u32 in_force = g->in_force, established = w->protocol == PROTO_TCP ? 1 : 8;
 	__u32 next = 0, state = 0, flags, active, direction;
 	int moved = 0;
 
@@ -85,7 +85,7 @@ INLINE void track_states(struct work *w, struct config *g, struct conn *c, __u32
 			else
 				direction = ONE_SIDED;
 		}
-		next = next_state(w, settings, direction, state, &active);
+		next = next_state(w, in_force, direction, state, &active);
 		moved = next != state && (flags & CONN_FLAG_METHOD_MASK) != METHOD_BYPASS &&
 			active == !!(flags & CONN_FLAG_INACTIVE);
 		if (moved)

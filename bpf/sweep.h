@@ -6,7 +6,9 @@
 #pragma once
 
 #include "connections.h"
+#include "defence.h"
 #include "estimator.h"
+#include "random.h"
 #include "states.h"
 
 #define CLOCK_MONOTONIC 1
@@ -19,18 +21,23 @@
 /* Templates that are due while they have connections wait this long before they get another minute: in a round everything that was
  * due before them is gone. */
 #define GRACE_NS (4000 * NS_PER_MS)
+/* A round takes two seconds, and the kernel looks at 1/32 of the table each second. */
+#define DRAWN_OF_ROUND 16
+#define DRAWN_OF_SECOND 32
 /* Shortest idle time, and most packets, of a connection that drop_entry may take. */
 #define IDLE_MS 60000
 #define MOST_PACKETS 8
 
 /* What a sweep looks at. */
-enum { SWEEP_ALL, SWEEP_CONNECTIONS, SWEEP_SHARE };
+enum { SWEEP_ALL, SWEEP_CONNECTIONS, SWEEP_SHARE, SWEEP_THIN };
 
 struct sweep {
 	__u64 now;
 	__u64 grace;
 	__u32 what;
 	__u32 settings;
+	__u32 draw; /* drop_entry: one of so many is asked about, 0 = none */
+	__u32 test;
 };
 
 /* A template, or a control connection, that is due keeps living by the minute while it has connections. */
@@ -79,6 +86,15 @@ INLINE int has_idled(const struct conn *c, __u64 now)
 	return 1;
 }
 
+/* Whether a template's service schedules each packet alone: then nothing ever assures it. */
+INLINE int schedules_packets(const struct conn *c)
+{
+	__u32 id = c->service;
+	struct service_state *s = bpf_map_lookup_elem(&service_state, &id);
+
+	return s && (READ_ONCE(s->flags) & SERVICE_FLAG_ONE_PACKET);
+}
+
 INLINE int is_expendable(const struct conn *c, __u64 ctl, __u64 now)
 {
 	__u32 state = ctl_state(ctl);
@@ -86,7 +102,7 @@ INLINE int is_expendable(const struct conn *c, __u64 ctl, __u64 now)
 	if (READ_ONCE(c->children))
 		return 0;
 	if (ctl_flags(ctl) & CONN_FLAG_TEMPLATE)
-		return !(state & TEMPLATE_ASSURED);
+		return schedules_packets(c) ? has_idled(c, now) : !(state & TEMPLATE_ASSURED);
 	if (c->protocol == PROTO_TCP)
 		return state == 3 || state == 10 || (state == TCP_STATE_ESTABLISHED && has_idled(c, now));
 	if (c->protocol == PROTO_SCTP)
@@ -100,8 +116,7 @@ INLINE int is_unwanted(const struct conn *c, __u64 ctl, const struct sweep *swee
 	if ((sweep->settings & SETTING_EXPIRE_NODEST_CONN) && c->dest && !(ctl_flags(ctl) & CONN_FLAG_TEMPLATE) &&
 	    !is_available(c->dest))
 		return 1;
-	/* A round takes two seconds, and the kernel looks at 1/32 of the table each second. */
-	return (sweep->settings & SETTING_DROP_ENTRY) && !(bpf_get_prandom_u32() & 15) && is_expendable(c, ctl, sweep->now);
+	return sweep->draw && !chance(sweep->test, sweep->draw) && is_expendable(c, ctl, sweep->now);
 }
 
 static long sweep_slot(__u32 i, void *context)
@@ -125,8 +140,8 @@ static long sweep_slot(__u32 i, void *context)
 		return 0;
 	if (sweep->what == SWEEP_CONNECTIONS && (ctl_flags(ctl) & CONN_FLAG_TEMPLATE))
 		return 0;
-	if (READ_ONCE(c->expires) > sweep->now) {
-		if ((sweep->settings & (SETTING_EXPIRE_NODEST_CONN | SETTING_DROP_ENTRY)) && is_unwanted(c, ctl, sweep))
+	if (sweep->what == SWEEP_THIN || READ_ONCE(c->expires) > sweep->now) {
+		if (((sweep->settings & SETTING_EXPIRE_NODEST_CONN) || sweep->draw) && is_unwanted(c, ctl, sweep))
 			force(c, slot);
 		return 0;
 	}
@@ -151,6 +166,9 @@ SHARED int sweep_slots(__u64 now, __u32 count, __u32 what)
 	sweep.grace = what != SWEEP_SHARE && g->test & TEST_CLOCK ? 0 : GRACE_NS;
 	sweep.what = what;
 	sweep.settings = g->settings;
+	sweep.test = g->test;
+	if ((what == SWEEP_SHARE || what == SWEEP_THIN) && (g->in_force & DEFENCE_DROP_ENTRY))
+		sweep.draw = what == SWEEP_SHARE ? DRAWN_OF_ROUND : g->test & TEST_THOROUGH ? 1 : DRAWN_OF_SECOND;
 	fresh = READ_ONCE(s->fresh);
 	if (s->hand >= fresh || !s->hand) {
 		s->hand = 1;
@@ -174,6 +192,7 @@ SHARED int work_off(__u64 now)
 	if (!s)
 		return 0;
 	s->ticks++;
+	defend(now);
 	count = READ_ONCE(s->fresh) / ROUND_TICKS + 1;
 	sweep_slots(now, count < LEAST_SLOTS ? LEAST_SLOTS : count, SWEEP_SHARE);
 	return estimator_tick(now);

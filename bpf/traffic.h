@@ -5,6 +5,7 @@
 #include "forward.h"
 #include "ftp.h"
 #include "scheduling.h"
+#include "sip.h"
 
 /* --- replies -------------------------------------------------------------------------------------------------------------- */
 
@@ -87,6 +88,35 @@ SHARED int reply(packet *p, struct work *w)
 		return drop(w, DROP_FAILED);
 	if (w->watched == WAY_PLANNED)
 		open_way(w);
+	return w->hook == HOOK_INGRESS ? send_reply(p, w, step) : deliver(w);
+}
+
+/* The packet of a server that begins a call of a one-packet service: as reply(), without a connection. */
+SHARED int reply_once(packet *p, struct work *w)
+{
+	struct conn *t = w ? conn_at(w->parent) : (struct conn *)0;
+	int step = STEP_LOCAL;
+	struct dest *d;
+
+	if (!t)
+		return TC_ACT_SHOT;
+	w->method = METHOD_NAT;
+	unbind_connection(w->dest, 1);
+	SUB(&t->children, 1);
+	if (w->hook == HOOK_INGRESS)
+		step = prepare_reply(p, w, w->daddr);
+	if (step != STEP_GO && step != STEP_LOCAL) {
+		d = dest_at(w->dest);
+		if (!d)
+			return drop(w, DROP_FAILED);
+		copy_address(w->laddr, d->source);
+		return held_back(p, w, step, 1);
+	}
+	count_out(w);
+	assure(w->parent);
+	copy_address(w->laddr, w->template_key.target);
+	if (rewrite(p, w, END_SOURCE, w->template_key.target_port))
+		return drop(w, DROP_FAILED);
 	return w->hook == HOOK_INGRESS ? send_reply(p, w, step) : deliver(w);
 }
 
@@ -221,24 +251,6 @@ INLINE int bypass(packet *p, struct work *w)
 	return connect_past(w);
 }
 
-/* The destination whose packet this is, by its address and port; 0 = none. */
-INLINE __u32 nat_server(const struct work *w)
-{
-	struct service_key k = {};
-	__u32 *id;
-
-	copy_address(k.address, w->saddr);
-	k.port = w->sport;
-	k.protocol = w->protocol;
-	k.family = w->family;
-	id = bpf_map_lookup_elem(&servers, &k);
-	if (id)
-		return *id;
-	k.protocol = 0;
-	id = bpf_map_lookup_elem(&servers, &k);
-	return id ? *id : 0;
-}
-
 /* nat_icmp_send: whether this is a packet of a known server that belongs to no connection; w->laddr is who answers. */
 INLINE int is_stray(struct work *w, const struct config *g)
 {
@@ -267,6 +279,14 @@ INLINE int asks_service_first(const struct work *w, const struct config *g)
 	       !(g->settings & SETTING_NAT_ICMP_SEND);
 }
 
+/* A server's packet that begins a call, or could not. */
+INLINE int reply_call(packet *p, struct work *w, int made)
+{
+	if (made == CALL_FAILED)
+		return drop(w, w->reason);
+	return w->onepacket ? reply_once(p, w) : reply(p, w);
+}
+
 /* The packet belongs to no connection. */
 SHARED int request_new(packet *p, struct work *w)
 {
@@ -276,6 +296,11 @@ SHARED int request_new(packet *p, struct work *w)
 
 	if (!w || !g)
 		return TC_ACT_UNSPEC;
+	if (g->sip_services && w->protocol == PROTO_UDP) {
+		outcome = meet_call(p, w);
+		if (outcome != CALL_NONE)
+			return reply_call(p, w, outcome);
+	}
 	if (is_stray(w, g))
 		return answer(p, w, ANSWER_PORT, 0, 1);
 	if (g->stand_back)

@@ -21,6 +21,7 @@ enum {
 	FLOW_DONT = 64,	    /* IPv4 with DF */
 	FLOW_FRESH = 128,   /* its connection was made for this packet */
 	FLOW_ASIDE = 256,   /* may be a reply that passes by, if it is for no service */
+	FLOW_CALL = 512,    /* its Call-ID was read */
 };
 
 /* A scan over a service's destinations; see schedulers.h. */
@@ -102,6 +103,8 @@ struct work {
 	struct bpf_redir_neigh hop;
 	struct key template_key;
 	__be32 masked[4];
+	struct call call; /* SIP: the call it is of */
+	__u32 scanning;	  /* SIP: where reading the Call-ID is, SCAN_* */
 	__u8 scratch[1536];
 };
 

@@ -292,6 +292,9 @@ SHARED int xdp_new(struct xdp_md *x, struct work *w)
 	/* What counts packets, or answers them, is done once: at TC. */
 	if (!w || !g || g->stand_back || g->drop_rate || (g->settings & SETTING_NAT_ICMP_SEND))
 		return XDP_PASS;
+	/* A server's call, maybe, or one to be read. */
+	if (g->sip_services && w->protocol == PROTO_UDP)
+		return XDP_PASS;
 	if ((g->oneway_dests && !asks_service_first(w, g) && find_passing(w)) || find_waiting(w))
 		return XDP_PASS;
 	if (schedule(w) != OUTCOME_MADE || w->onepacket)

@@ -31,8 +31,11 @@ export interface BtfStruct {
   readonly members: ReadonlyMap<string, number>;
 }
 
-/** Every struct of a BTF section that has a name; undefined when it is no BTF. */
-export function structs(btf: Uint8Array): Map<string, BtfStruct> | undefined {
+/**
+ * Every struct of a BTF section that has a name, or those that are wanted; undefined when it is no BTF.
+ * @param wanted names; the rest is passed over, which matters in a kernel's
+ */
+export function structs(btf: Uint8Array, wanted?: readonly string[]): Map<string, BtfStruct> | undefined {
   const v = new DataView(btf.buffer, btf.byteOffset, btf.byteLength);
   if (btf.length < 24 || v.getUint16(0, true) !== MAGIC) return undefined;
   const start = v.getUint32(4, true);
@@ -47,7 +50,8 @@ export function structs(btf: Uint8Array): Map<string, BtfStruct> | undefined {
     const info = v.getUint32(at + 4, true);
     const count = info & 0xffff;
     const kind = (info >>> 24) & 0x1f;
-    if (kind === KIND.STRUCT) {
+    const name = kind === KIND.STRUCT ? text(v.getUint32(at, true)) : "";
+    if (name !== "" && (wanted === undefined || wanted.includes(name))) {
       const members = new Map<string, number>();
       for (let i = 0; i < count; i++) {
         const member = at + TYPE_LEN + i * MEMBER_LEN;
@@ -55,11 +59,10 @@ export function structs(btf: Uint8Array): Map<string, BtfStruct> | undefined {
         const bits = v.getUint32(member + 8, true) & (info >>> 31 ? 0xffffff : 0xffffffff);
         members.set(text(v.getUint32(member, true)), bits / 8);
       }
-      found.set(text(v.getUint32(at, true)), { size: v.getUint32(at + 8, true), members });
+      found.set(name, { size: v.getUint32(at + 8, true), members });
     }
     at += TYPE_LEN + tail(kind, count);
   }
-  found.delete("");
   return found;
 }
 

@@ -4,7 +4,6 @@ import { removeBpffs } from "../../src/sys/bpf/bpffs.ts";
 import { goldenCases } from "./golden-cases.ts";
 
 const NO_SYNC = "it starts a sync daemon, which this plane refuses";
-const NO_SIP = "it makes a UDP service with the persistence engine sip, which reads payload";
 
 /** Every command loads programs of its own here; `npm run test:long` plays all cases, `npm test` every fourth. */
 const every = process.env["LVSD_E2E"] === "all" ? 1 : 4;
@@ -14,9 +13,6 @@ goldenCases({
   every,
   missing: existsSync("dist/lvsd-ebpf.cjs") ? ebpfMissing() : "dist/ is not built",
   skip: {
-    "persistence-engine": NO_SIP,
-    "save-formats": NO_SIP,
-    "option-matrix": NO_SIP,
     "daemon-errors": NO_SYNC,
     "daemon-options": NO_SYNC,
     "daemon-start-stop": NO_SYNC,

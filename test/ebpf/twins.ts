@@ -15,9 +15,11 @@ import { type End, endBytes } from "../../src/planes/ebpf/ends.ts";
 import { TableWriter } from "../../src/planes/ebpf/hash-tables.ts";
 import { image, loadImage } from "../../src/planes/ebpf/image.ts";
 import {
+  CALL,
   CONFIG,
   CONN,
   CONN_FLAG,
+  CONN_MARK,
   DEST,
   DEST_FLAG,
   DEST_STATS,
@@ -64,7 +66,10 @@ export type Way = "in" | "through" | "home";
 /** The random numbers of `bpf/random.h` under TEST_RANDOM: in [0, 1), from a word that both sides get. */
 class Chance {
   word = 1;
+  /** Every number is the lowest: what is drawn by lot is always drawn. */
+  lowest = false;
   readonly next = (): number => {
+    if (this.lowest) return 0;
     this.word = (Math.imul(this.word, 1664525) + 1013904223) >>> 0;
     return this.word / 0x100000000;
   };
@@ -157,13 +162,15 @@ export class Twins {
     this.#front = xdp ? new TestRun(object.program(PROGRAMS.xdp), "xdp") : undefined;
     if (xdp) this.maps.map("outlets").updateIndex(LO, wordBytes(LO));
     const config = this.maps.array("config").view;
-    config.setUint32(CONFIG.at.test, TEST.clock | TEST.output | TEST.random, true);
+    config.setUint32(CONFIG.at.test, TEST.clock | TEST.output | TEST.random | TEST.memory, true);
     config.setUint32(CONFIG.at.slots, 4096, true);
     config.setBigUint64(CONFIG.at.bucket_mask, 2047n, true);
     const state = this.maps.array("state").view;
     state.setUint32(STATE.at.fresh, 1, true);
     state.setUint32(STATE.at.hand, 1, true);
     state.setUint32(STATE.at.answer_credit, 50, true);
+    state.setBigUint64(STATE.at.defend_at, BigInt(this.now + 1000) * 1_000_000n, true);
+    this.memory(this.host.pages);
     this.#setMtu();
     this.#mirror.config();
     this.#tell();
@@ -226,11 +233,23 @@ export class Twins {
     this.model.change(change);
     this.#apply({ op: "settings", change });
     this.#mirror.config();
+    call(this.#sweep);
   }
   timeouts(timeouts: Timeouts): void {
     this.model.tracker.setTimeouts(timeouts);
     this.#apply({ op: "timeouts", timeouts });
     this.#mirror.config();
+  }
+  /** Pages of memory that are available. */
+  memory(pages: number): void {
+    this.host.pages = pages;
+    this.maps.array("config").view.setUint32(CONFIG.at.test_pages, pages, true);
+  }
+  /** drop_entry asks about every connection each second. */
+  thorough(): void {
+    const { view } = this.maps.array("config");
+    view.setUint32(CONFIG.at.test, view.getUint32(CONFIG.at.test, true) | TEST.thorough, true);
+    this.#chance.lowest = true;
   }
   mtu(bytes: number): void {
     this.host.mtu = bytes;
@@ -539,6 +558,7 @@ export class Twins {
           `left ${connections.dueAt(c) - this.now}`,
           `in ${connections.inPackets(c)}`,
           `children ${connections.children(c)}`,
+          connections.rareData(c)?.engine?.data ?? "",
         ].join(" "),
       );
     });
@@ -581,10 +601,24 @@ export class Twins {
           `left ${expires - this.now}`,
           `in ${word("in_packets")}`,
           `children ${word("children")}`,
+          view.getUint8(at + CONN.at.marks) & CONN_MARK.call ? this.#callOf(slot) : "",
         ].join(" "),
       );
     }
     return lines.sort();
+  }
+
+  /** Call-ID of the template in a slot. */
+  #callOf(slot: number): string {
+    const call = this.maps.map("call_ids").lookupIndex(slot);
+    if (!call) return "lost";
+    const length = new DataView(call.buffer, call.byteOffset).getUint32(CALL.at.length, true);
+    return Buffer.from(call.subarray(CALL.at.id, CALL.at.id + length)).toString("latin1");
+  }
+
+  /** Elements of a hash. */
+  elements(map: "calls" | "call_ids" | "sip_services"): number {
+    return this.maps.map(map).keys().length;
   }
 
   #compareCounters(): string[] {

@@ -13,8 +13,6 @@ import { obstacle, ROOT, runInGuest } from "./guest.ts";
 
 const all = process.env["LVSD_KERNEL"] === "all";
 const CASES = join(ROOT, "test/golden/cases");
-/** Golden cases of what this plane leaves to others. */
-const OTHERS = ["persistence-engine", "save-formats", "option-matrix"];
 const QUICK_CASES = ["list-modes"];
 /** Parts of titles. */
 const QUICK_SCENARIOS = [
@@ -44,7 +42,6 @@ const task: Task = {
     ? readdirSync(CASES)
         .filter((name) => name.endsWith(".sh"))
         .map((name) => basename(name, ".sh"))
-        .filter((name) => !OTHERS.includes(name))
     : QUICK_CASES,
   files: scenarioFiles(),
   scenarios: scenarios.map(({ topic, line }) => `${topic}:${line}`),

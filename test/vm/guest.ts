@@ -4,7 +4,7 @@
  * @module
  */
 import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { build } from "esbuild";
 
@@ -45,6 +45,8 @@ export async function runInGuest<Told>(
       external: ["koffi"],
       logLevel: "error",
     });
+    // The object of this tree, also where node_modules is a link into another one.
+    copyFileSync(join(ROOT, "bpf/lvsd.bpf.o"), join(work, "lvsd.bpf.o"));
     // Several write to files: on the guest's console their lines would mix.
     const alone = tasks.length === 1;
     const commands = tasks.map((task, i) => {

@@ -8,25 +8,35 @@ import type { Settings } from "../../core/settings.ts";
 import { SCTP_TIMEOUT_MS } from "../../core/states/sctp.ts";
 import { TCP_STATE, TCP_TIMEOUT_MS } from "../../core/states/tcp.ts";
 import { LITTLE_ENDIAN } from "../../wire/netlink.ts";
-import { CONFIG, SETTING } from "./layout.ts";
+import { CONFIG, DEFENCE, SETTING } from "./layout.ts";
 import type { Maps } from "./maps.ts";
+import { memoryPlaces } from "./memory.ts";
 import type { Rules } from "./rules.ts";
 
-/** The mode of a defence strategy that is always on; 1 and 2 follow the memory. */
-const ALWAYS = 3;
+/** Modes of defence strategies that follow the memory: 2 while it is short, 1 otherwise. */
+const isAutomatic = (mode: unknown): boolean => mode === 1 || mode === 2;
+const STRATEGIES = ["drop_entry", "drop_packet", "secure_tcp"] as const;
+const BIT = {
+  drop_entry: DEFENCE.dropEntry,
+  drop_packet: DEFENCE.dropPacket,
+  secure_tcp: DEFENCE.secureTcp,
+} as const;
 
 /** Settings that need more than the BPF programs do, with the values that are refused, and why. */
 const REFUSED: { readonly [K in keyof Settings]?: { test(value: unknown): boolean; why: string } } = {
   conntrack: { test: (v) => v !== 0, why: "packets do not pass netfilter's connection tracking" },
   snat_reroute: { test: (v) => v === 0, why: "replies are always routed anew" },
   ignore_tunneled: { test: (v) => v !== 0, why: "packets that another director sent are not told apart" },
-  drop_entry: { test: (v) => v === 1 || v === 2, why: "nobody is there to watch the memory; 0 and 3 work" },
-  drop_packet: { test: (v) => v === 1 || v === 2, why: "nobody is there to watch the memory; 0 and 3 work" },
-  secure_tcp: { test: (v) => v === 1 || v === 2, why: "nobody is there to watch the memory; 0 and 3 work" },
 };
 
 /** Refuses what this plane cannot do. @throws UnsupportedError that names the planes that can */
 export function checkSettings(change: Partial<Settings>): void {
+  const follows = STRATEGIES.find((strategy) => isAutomatic(Number(change[strategy])));
+  const places = follows && memoryPlaces();
+  if (typeof places === "string")
+    throw new UnsupportedError(
+      `${follows}=${change[follows!]} is nothing for the eBPF plane on this kernel: ${places}; 0 and 3 work, the engine and the kernel plane have all`,
+    );
   for (const [name, value] of Object.entries(change)) {
     const refused = REFUSED[name as keyof Settings];
     if (refused?.test(Number(value)))
@@ -34,6 +44,15 @@ export function checkSettings(change: Partial<Settings>): void {
         `${name}=${value} is nothing for the eBPF plane: ${refused.why}; the engine and the kernel plane have it`,
       );
   }
+}
+
+/** Settings as this plane has them: automatic modes say what came of them. */
+export function shownSettings(settings: Readonly<Settings>, maps: Maps | undefined): Settings {
+  const inForce = maps?.array("config").view.getUint32(CONFIG.at.in_force, LITTLE_ENDIAN) ?? 0;
+  const shown = { ...settings };
+  for (const strategy of STRATEGIES)
+    if (isAutomatic(shown[strategy])) shown[strategy] = inForce & BIT[strategy] ? 2 : 1;
+  return shown;
 }
 
 /** Bits of `config.settings`. */
@@ -49,8 +68,6 @@ function settingBits(s: Settings): number {
     on(s.schedule_icmp, SETTING.scheduleIcmp) |
     on(s.pmtu_disc, SETTING.pmtuDisc) |
     on(s.fullnat_toa, SETTING.fullnatToa) |
-    on(s.secure_tcp === ALWAYS, SETTING.secureTcp) |
-    on(s.drop_entry === ALWAYS, SETTING.dropEntry) |
     on(s.run_estimation, SETTING.runEstimation)
   );
 }
@@ -67,7 +84,7 @@ export function writeConfig(maps: Maps, rules: Rules): void {
   };
   word("settings", settingBits(settings));
   word("conn_reuse_mode", settings.conn_reuse_mode);
-  word("drop_rate", settings.drop_packet === ALWAYS ? settings.am_droprate : 0);
+  writeDefences(view, settings);
   const tcp = [...TCP_TIMEOUT_MS];
   tcp[TCP_STATE.ESTABLISHED] = timeouts.tcp * 1000;
   tcp[TCP_STATE.FIN_WAIT] = timeouts.tcpFin * 1000;
@@ -86,6 +103,7 @@ export function writeConfig(maps: Maps, rules: Rules): void {
   word("mark_services", census.marked);
   word("ftp_services", census.ftp);
   word("any_port_services", census.anyPort);
+  word("sip_services", census.sip);
   word("oneway_dests", census.oneWay);
   word("services4", census.services4);
   word("services6", census.services6);
@@ -104,6 +122,42 @@ function writeSync(
   word("sync_threshold", threshold);
   word("sync_period", period);
   word("sync_on", table.daemons.has("master") ? 1 : 0);
+}
+
+/** The strategies that are wanted; the programs say in `in_force` and `drop_rate` what came of it. */
+function writeDefences(view: DataView, settings: Readonly<Settings>): void {
+  const word = (field: keyof typeof CONFIG.at, value: number): void =>
+    view.setUint32(CONFIG.at[field], value, LITTLE_ENDIAN);
+  const automatic = STRATEGIES.some((strategy) => isAutomatic(settings[strategy]));
+  if (automatic && view.getBigUint64(CONFIG.at.free_pages_at, LITTLE_ENDIAN) === 0n) writePlaces(view);
+  word("amemthresh", settings.amemthresh);
+  word("am_droprate", settings.am_droprate);
+  word(
+    "defences",
+    settings.drop_entry |
+      (settings.drop_packet << DEFENCE.packetShift) |
+      (settings.secure_tcp << DEFENCE.secureShift) |
+      (automatic ? DEFENCE.automatic : 0),
+  );
+}
+
+/** Where the programs find out how much memory there is: looked for once, when it is first asked for. */
+function writePlaces(view: DataView): void {
+  const places = memoryPlaces();
+  if (typeof places === "string") return;
+  const { devices } = places;
+  const address = (field: "free_pages_at" | "devices_at", value: bigint): void =>
+    view.setBigUint64(CONFIG.at[field], value, LITTLE_ENDIAN);
+  const offset = (field: keyof typeof CONFIG.at, value: number): void =>
+    view.setUint32(CONFIG.at[field], value, LITTLE_ENDIAN);
+  if (devices) {
+    offset("super_inodes", devices.superInodes);
+    offset("inode_list", devices.inodeList);
+    offset("inode_mapping", devices.inodeMapping);
+    offset("mapping_pages", devices.mappingPages);
+    address("devices_at", devices.superblock);
+  }
+  address("free_pages_at", places.freePages);
 }
 
 /** How long the port below is believed: of thousands of changes in a row not each reads it. */

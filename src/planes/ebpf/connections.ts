@@ -10,7 +10,7 @@ import { TCP_STATE_NAMES } from "../../core/states/tcp.ts";
 import { LITTLE_ENDIAN } from "../../wire/netlink.ts";
 import { getAddress } from "./encode.ts";
 import { getEnd } from "./ends.ts";
-import { CONFIG, CONN, CONN_FLAG, CONN_MARK, CTL, PHASE, STATE, TEST } from "./layout.ts";
+import { CALL, CONFIG, CONN, CONN_FLAG, CONN_MARK, CTL, LIMIT, PHASE, STATE, TEST } from "./layout.ts";
 import type { Maps } from "./maps.ts";
 
 /** Slots that are copied and looked at in one go. */
@@ -51,7 +51,9 @@ export function* readConnections(maps: Maps): Generator<ConnectionStatus[]> {
     const rows: ConnectionStatus[] = [];
     for (let at = 0; at < copy.length; at += CONN.size) {
       const row = connectionAt(view, copy, at, now);
-      if (row) rows.push(row);
+      if (!row) continue;
+      const engine = copy[at + CONN.at.marks]! & CONN_MARK.call && callOf(maps, from + at / CONN.size);
+      rows.push(engine ? { ...row, engine } : row);
     }
     yield rows;
   }
@@ -101,6 +103,15 @@ export function connectionAt(
     fwmark: marked ? v.getUint32(at + CONN.at.fwmark, LITTLE_ENDIAN) : 0,
     inPackets: v.getUint32(at + CONN.at.in_packets, LITTLE_ENDIAN),
   };
+}
+
+/** The call that the template in a slot is of. */
+function callOf(maps: Maps, slot: number): ConnectionStatus["engine"] {
+  const call = maps.map("call_ids").lookupIndex(slot);
+  if (!call) return undefined;
+  const length = new DataView(call.buffer, call.byteOffset).getUint32(CALL.at.length, LITTLE_ENDIAN);
+  const id = call.subarray(CALL.at.id, CALL.at.id + Math.min(length, LIMIT.call));
+  return { name: "sip", data: Buffer.from(id).toString("latin1") };
 }
 
 function markAddress(family: Family, mark: number): string {

@@ -25,7 +25,7 @@ import { call } from "../../sys/bpf/program.ts";
 import { close } from "../../sys/libc.ts";
 import type { DataPlane, PlaneInfo } from "../plane.ts";
 import type { SyncStatus } from "../sync/status.ts";
-import { checkSettings } from "./config.ts";
+import { checkSettings, shownSettings } from "./config.ts";
 import { readConnections } from "./connections.ts";
 import { CounterReader } from "./counters.ts";
 import { followInterfaces } from "./follow.ts";
@@ -33,7 +33,7 @@ import { type HookReport, NOTHING_HOOKED } from "./hooks.ts";
 import { wantedEntries } from "./image.ts";
 import { PROGRAMS } from "./layout.ts";
 import { type EbpfPaths, ebpfPaths } from "./paths.ts";
-import { checkRoom, checkService, nameOf } from "./refusals.ts";
+import { checkRoom, nameOf } from "./refusals.ts";
 import { RuleKeeper } from "./rule-keeper.ts";
 import type { Rules } from "./rules.ts";
 import { applySync, expectTable, keepSync, syncProcessStatus, tellSync } from "./sync/client.ts";
@@ -120,7 +120,6 @@ export class EbpfPlane implements DataPlane {
 
   addService(spec: ServiceSpec): Promise<void> {
     return this.#keeper.change((rules) => {
-      checkService(spec);
       checkRoom("services", rules.nextService, this.#room("service_state"), serviceKey(spec.id));
       return [{ op: "addService", spec, id: rules.nextService }];
     });
@@ -128,7 +127,6 @@ export class EbpfPlane implements DataPlane {
   editService(spec: ServiceSpec): Promise<void> {
     return this.#keeper.change((rules) => {
       rules.table.find(spec.id);
-      checkService(spec);
       return [{ op: "editService", spec }];
     });
   }
@@ -247,8 +245,8 @@ export class EbpfPlane implements DataPlane {
 
   settings(): Promise<Settings> {
     return this.#keeper.read(
-      () => this.#keeper.none().settings,
-      (rules) => rules.settings,
+      () => shownSettings(this.#keeper.none().settings, undefined),
+      (rules) => shownSettings(rules.settings, this.#keeper.presence.maps),
     );
   }
   setSettings(change: Partial<Settings>): Promise<void> {

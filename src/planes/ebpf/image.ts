@@ -13,6 +13,8 @@ const FILE = "lvsd.bpf.o";
 /** Beside the bundled commands, or in the source tree. */
 const PLACES = [join(import.meta.dirname, FILE), join(import.meta.dirname, "../../../bpf", FILE)];
 const MAX_SLOTS = 1 << 24;
+/** Sections of programs that do not read the kernel's memory. */
+const BLIND = { ".rodata.memory": (bytes: Uint8Array) => void bytes.fill(0) };
 
 /** The object file. @throws Error when it is missing */
 export function image(): { readonly bytes: Uint8Array; readonly hash: string } {
@@ -55,5 +57,14 @@ export function loadImage(
   for (const [name, layout] of Object.entries(MAPS) as [string, MapLayout][]) {
     if (layout.scale !== "fixed") maxEntries[name] = entries[layout.scale];
   }
-  return BpfObject.load(bytes, "lvsd", { maxEntries, reuse });
+  try {
+    return BpfObject.load(bytes, "lvsd", { maxEntries, reuse });
+  } catch (error) {
+    try {
+      // Lockdown, and capabilities without CAP_PERFMON, forbid reading the kernel's memory, which the automatic defence modes do.
+      return BpfObject.load(bytes, "lvsd", { maxEntries, reuse, sections: BLIND });
+    } catch {
+      throw error;
+    }
+  }
 }

@@ -81,6 +81,8 @@ export const CONN_MARK = {
   fwmark: 2,
   /** Written by user space, and not in the hash table yet: PROGRAMS.adopt puts it there. */
   adopt: 4,
+  /** A template of a SIP call: its key is in `calls`, its Call-ID in `call_ids`. */
+  call: 16,
   /** The FTP client asked for passive transfers. */
   passive: 32,
 } as const;
@@ -99,11 +101,21 @@ export const SETTING = {
   scheduleIcmp: 64,
   pmtuDisc: 128,
   fullnatToa: 256,
-  /** secure_tcp in force. */
-  secureTcp: 512,
-  /** drop_entry in force. */
-  dropEntry: 1024,
   runEstimation: 2048,
+} as const;
+
+/** `config.defences`, the modes of the three strategies, and `config.in_force`, which of them are. */
+export const DEFENCE = {
+  /** Modes as they are set, two bits each: drop_entry, then these. */
+  packetShift: 2,
+  secureShift: 4,
+  mode: 3,
+  /** Some mode follows the memory. */
+  automatic: 64,
+  /** In force. */
+  dropEntry: 1,
+  dropPacket: 2,
+  secureTcp: 4,
 } as const;
 
 /** Bits of `config.test`. */
@@ -114,6 +126,10 @@ export const TEST = {
   output: 2,
   /** Random numbers follow from `state.chance`. */
   random: 4,
+  /** `config.test_pages` of memory are available. */
+  memory: 8,
+  /** drop_entry looks at every connection each second. */
+  thorough: 16,
 } as const;
 
 /** `trace.verdict`. */
@@ -189,6 +205,8 @@ export const LIMIT = {
   members: 32,
   /** References in a bucket. */
   refs: 7,
+  /** Bytes kept for a Call-ID, of which 255 are used. */
+  call: 256,
 } as const;
 
 // --- structs ----------------------------------------------------------------------------------------------------------------
@@ -227,6 +245,8 @@ export const SERVICE_STATE = struct(
     level: ["u32", "wrr: current weight"],
     local_turn: ["u32", "full-NAT: local addresses used so far"],
     era: ["u32", "lblc, lblcr: counts up when what was remembered is to be forgotten, 16 bits"],
+    flags: ["u32", "user space: service.flags"],
+    spare: ["u32", "0"],
   },
 );
 
@@ -332,6 +352,25 @@ export const BUCKET = struct("bucket", "References of the hash table of connecti
   refs: [["u64", LIMIT.refs], "REF_*; 0 = free; changed by compare-and-swap"],
 });
 
+export const CALL = struct(
+  "call",
+  "What a template of a SIP service is for; key of calls, and value of call_ids",
+  {
+    source: ["address", "masked client"],
+    target: ["address", "VIP; the mark for templates of fwmark services"],
+    target_port: ["be16", ""],
+    protocol: ["u8", ""],
+    family: ["u8", "4 or 6"],
+    length: ["u32", "bytes of the Call-ID"],
+    id: [["u8", LIMIT.call], "the Call-ID, then 0"],
+  },
+);
+
+export const CALL_REF = struct("call_ref", "Value of calls", {
+  slot: ["u32", "of slab"],
+  generation: ["u32", "of the slot"],
+});
+
 export const FRAG_KEY = struct("frag_key", "What fragments of a packet share", {
   source: ["address", ""],
   target: ["address", ""],
@@ -349,20 +388,22 @@ export const FRAG = struct("frag", "What the first fragment said", {
   zero: [["u8", 3], "0"],
 });
 
-export const CONFIG = struct("config", "Written by user space", {
+export const CONFIG = struct("config", "Written by user space, but for what is marked", {
   test_now_ns: ["u64", "the time, with TEST_CLOCK"],
   seed: [["u64", 2], "random: where connections lie in buckets"],
   bucket_mask: ["u64", "entries of buckets (a power of two) - 1"],
   test: ["u32", "TEST_*"],
   settings: ["u32", "SETTING_*"],
   conn_reuse_mode: ["u32", "as the setting"],
-  drop_rate: ["u32", "drop_packet: every n-th new connection, 0 = none"],
+  drop_rate: ["u32", "BPF: drop_packet: every n-th new connection, 0 = none"],
+  in_force: ["u32", "BPF: DEFENCE_*: the defence strategies that are on"],
   slots: ["u32", "entries of slab"],
   services4: ["u32", "number of IPv4 services: without any the family is left alone"],
   services6: ["u32", "number of IPv6 services"],
   mark_services: ["u32", "number of fwmark services"],
   ftp_services: ["u32", "number of TCP services with port 21"],
   any_port_services: ["u32", "number of services with port 0"],
+  sip_services: ["u32", "number of services that are persistent by Call-ID"],
   port_start: ["u32", "net.ipv4.ip_unprivileged_port_start"],
   oneway_dests: ["u32", "destinations, live or trashed, that are not NAT or full-NAT"],
   stand_back: ["u32", "1: requests are left alone (backup_only while the backup daemon runs)"],
@@ -373,6 +414,16 @@ export const CONFIG = struct("config", "Written by user space", {
   lblcr_expiration_s: ["u32", "as the setting"],
   est_services: ["u32", "estimates: services looked at, the highest id + 1"],
   est_dests: ["u32", "estimates: destinations looked at, the highest id + 1"],
+  defences: ["u32", "modes of the defence strategies, DEFENCE_*"],
+  amemthresh: ["u32", "as the setting"],
+  am_droprate: ["u32", "as the setting"],
+  test_pages: ["u32", "pages of memory, with TEST_MEMORY"],
+  super_inodes: ["u32", "offset of super_block.s_inodes in this kernel"],
+  inode_list: ["u32", "offset of inode.i_sb_list"],
+  inode_mapping: ["u32", "offset of inode.i_mapping"],
+  mapping_pages: ["u32", "offset of address_space.nrpages; 0 = nothing is known about block devices"],
+  free_pages_at: ["u64", "address of vm_zone_stat, whose first word counts the free pages; 0 = not known"],
+  devices_at: ["u64", "address of blockdev_superblock"],
   sync_on: ["u32", "1: a master daemon runs, sync_events is read"],
   sync_threshold: ["u32", "number of the request from which on a connection is announced"],
   sync_period: ["u32", "and again every so many requests, 0 = never"],
@@ -385,7 +436,7 @@ export const STATE = struct("state", "Written by BPF", {
   fresh: ["u32", "slots below were used before; starts at 1"],
   hand: ["u32", "where the sweeper goes on"],
   dropper: ["u32", "drop_packet: packets until the next drop"],
-  dropper_rate: ["u32", "drop_packet: the rate that dropper belongs to"],
+  judged: ["u32", "config.defences as they were judged last"],
   answer_credit: ["u32", "ICMP errors that may be sent now"],
   chance: ["u32", "with TEST_RANDOM: what the next random number is made from"],
   waiting: ["u32", "FTP data connections whose client port is not known yet"],
@@ -396,6 +447,9 @@ export const STATE = struct("state", "Written by BPF", {
   ticks: ["u64", "of the timer"],
   spared: [["u32", 16], "drop_entry: connections still spared, by number of packets"],
   drops: [["u64", DROPS], "packets by DROP_*"],
+  defend_at: ["u64", "when the memory is looked at again, ns"],
+  judged_threshold: ["u32", "amemthresh as it was then"],
+  judged_rate: ["u32", "am_droprate as it was then"],
   sync_lost: ["u64", "events that sync_events had no room for"],
   freed: ["u64", "1: slots may wait in free_slots"],
 });
@@ -539,6 +593,11 @@ export const MAPS = {
   slab: array(CONN.size, "connections"),
   free_slots: { type: "queue", key: 0, value: 4, scale: "connections", mmap: false },
   buckets: array(BUCKET.size, "buckets"),
+  /** Templates by Call-ID, and what call the template in a slot is of. */
+  calls: { type: "hash", key: CALL.size, value: CALL_REF.size, scale: "connections", mmap: false },
+  call_ids: { type: "hash", key: 4, value: CALL.size, scale: "connections", mmap: false },
+  /** Keys of services that are persistent by Call-ID, by service id. */
+  sip_services: { type: "hash", key: 4, value: SERVICE_KEY.size, scale: "services", mmap: false },
   frags: { type: "lru_hash", key: FRAG_KEY.size, value: FRAG.size, scale: "fixed", mmap: false },
   /** Connections of a master, from the sync process. */
   sync_inbox: array(SYNC_ENTRY.size, "fixed"),
@@ -596,6 +655,8 @@ export const STRUCTS = [
   CONN,
   KEY,
   BUCKET,
+  CALL,
+  CALL_REF,
   FRAG_KEY,
   FRAG,
   CONFIG,
@@ -624,6 +685,7 @@ export const CONSTANTS = {
   CONN_MARK,
   REF,
   SETTING,
+  DEFENCE,
   TEST,
   VERDICT,
   DROP,

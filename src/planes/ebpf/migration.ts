@@ -14,6 +14,7 @@ import { LITTLE_ENDIAN } from "../../wire/netlink.ts";
 import { bpfNow } from "./connections.ts";
 import { ENDS, WORD } from "./ends.ts";
 import {
+  CALL,
   CONN,
   CONN_FLAG,
   CONN_MARK,
@@ -183,7 +184,17 @@ export class Migration {
       view.setBigUint64(at + CONN.at.expires, this.#graced(snapshot, at), LITTLE_ENDIAN);
       unhash(view, at);
       this.#count(view, at, 1);
+      if (bytes[at + CONN.at.marks]! & CONN_MARK.call) this.#carryCall(slot, slot);
     }
+  }
+
+  /** What call a template is of; with it {@link #adopt} makes it findable. */
+  #carryCall(from: number, to: number): void {
+    const call = this.#old.map("call_ids").lookupIndex(from);
+    if (!call) return;
+    const carried = new Uint8Array(CALL.size);
+    translate(this.#translation(CALL), call, 0, carried, 0);
+    this.#new.map("call_ids").updateIndex(to, carried);
   }
 
   /** A connection came to its destination and template. */
@@ -268,6 +279,7 @@ export class Migration {
     v.setUint32(CONN.at.parent, slots.get(parent) ?? parent, LITTLE_ENDIAN);
     v.setUint32(CONN.at.children, view.getUint32(at + CONN.at.children, LITTLE_ENDIAN), LITTLE_ENDIAN);
     this.#count(v, 0, 1);
+    if (one[CONN.at.marks]! & CONN_MARK.call) this.#carryCall(from / CONN.size, slot);
     // The control word last: with it the slot is a connection.
     const { ctl } = CONN.at;
     bytes.set(one.subarray(0, ctl), at);

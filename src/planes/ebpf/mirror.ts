@@ -30,7 +30,7 @@ import {
 import { forgetMember } from "./locality.ts";
 import type { Maps } from "./maps.ts";
 import { Runs } from "./order.ts";
-import type { Heritage, Rules } from "./rules.ts";
+import { type Heritage, isSip, type Rules } from "./rules.ts";
 import { ServerIndex } from "./servers.ts";
 
 const MARK_FAMILY = 0x80;
@@ -129,10 +129,16 @@ export class Mirror {
     if (key) this.#maps.map("services").delete(key);
     this.config();
     for (const server of servers) this.#writeDestination(server);
+    this.#forgetService(id);
+  }
+
+  /** Nothing in the maps is a service's any more that has this number. */
+  #forgetService(id: number): void {
     this.#keys.delete(id);
     this.#order.delete(id);
     this.#locals.delete(id);
     this.#tables.write(id, undefined);
+    this.#maps.map("sip_services").deleteIndex(id);
   }
 
   // --- destinations ---------------------------------------------------------------------------------------------------
@@ -290,6 +296,15 @@ export class Mirror {
     this.#adjust(id, service, value, change);
     const key = encodeKey(service);
     this.#maps.map("services").update(key, value);
+    this.#maps
+      .array("service_state")
+      .view.setUint32(
+        id * SERVICE_STATE.size + SERVICE_STATE.at.flags,
+        new DataView(value.buffer).getUint32(SERVICE.at.flags, LITTLE_ENDIAN),
+        LITTLE_ENDIAN,
+      );
+    if (isSip(service)) this.#maps.map("sip_services").updateIndex(id, key);
+    else this.#maps.map("sip_services").deleteIndex(id);
     this.#keys.set(id, key);
     this.#order.set(id, run);
     this.#locals.set(id, locals);
@@ -343,6 +358,7 @@ export class Mirror {
       "flags",
       (spec.persistent ? SERVICE_FLAG.persistent : 0) |
         (spec.onePacket ? SERVICE_FLAG.onePacket : 0) |
+        (isSip(service) ? SERVICE_FLAG.sip : 0) |
         (spec.schedFlags & SCHED_FLAG.fallback ? SERVICE_FLAG.schedFallback : 0) |
         (spec.schedFlags & SCHED_FLAG.port ? SERVICE_FLAG.schedPort : 0),
     );
@@ -421,10 +437,7 @@ export class Mirror {
     for (const [id, key] of [...this.#keys]) {
       if (wanted.has(id)) continue;
       this.#maps.map("services").delete(key);
-      this.#keys.delete(id);
-      this.#order.delete(id);
-      this.#locals.delete(id);
-      this.#tables.write(id, undefined);
+      this.#forgetService(id);
     }
     this.config();
   }

@@ -7,16 +7,6 @@ import type { DestinationSpec } from "../../core/destination.ts";
 import { UnsupportedError } from "../../core/errors.ts";
 import { type ServiceSpec, serviceKey } from "../../core/service.ts";
 
-/** Refuses services that need a reader of payload. @throws UnsupportedError */
-export function checkService({ id, engine, persistent }: ServiceSpec): void {
-  // The engine is looked at for UDP only, and with persistence only, as in the kernel.
-  const udp = id.kind === "fwmark" || id.protocol === "udp";
-  if (engine === "sip" && persistent && udp)
-    throw new UnsupportedError(
-      "persistence by SIP Call-ID is nothing for the eBPF plane: it reads no payload; the engine and the kernel plane have it",
-    );
-}
-
 /** Numbers of services, or of destinations, go up to the maps' size. @throws UnsupportedError */
 export function checkRoom(
   kind: "services" | "destinations",
@@ -48,15 +38,14 @@ export const nameOf = (service: ServiceSpec["id"], { address, port }: Destinatio
 
 /** What is refused, one sentence each. */
 export const REFUSALS: readonly string[] = [
-  "refused: persistence by SIP Call-ID: nothing here reads payload; the engine and the kernel plane do",
-  "refused: drop_entry, drop_packet and secure_tcp 1 or 2: nobody watches the memory; 0 and 3 work, the engine and the kernel plane have all",
+  "refused: drop_entry, drop_packet and secure_tcp 1 or 2 where the kernel does not tell its free memory (CONFIG_KALLSYMS_ALL=y does); 0 and 3 work, the engine and the kernel plane have all",
   "refused: more services and real servers than LVSD_EBPF_SERVICES and LVSD_EBPF_DESTINATIONS say; the engine and the kernel plane have no limit",
   "refused: conntrack=1, snat_reroute=0, ignore_tunneled=1; the engine and the kernel plane have them",
 ];
 
 /** What is done in another way than by ip_vs, one sentence each. */
 export const DEVIATIONS: readonly string[] = [
-  "otherwise than ip_vs: fragments are not joined but follow the first one; one that overtakes it goes to the stack",
+  "otherwise than ip_vs: fragments are not joined but follow the first one; one that overtakes it goes to the stack, and of a SIP message in fragments only the first is read",
   "otherwise than ip_vs: a VIP is served also while it is no address of this host, and an address wins over a firewall mark",
   "otherwise than ip_vs: lblc and lblcr forget, lblcr keeps 32 servers an address",
 ];

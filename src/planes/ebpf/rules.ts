@@ -54,6 +54,8 @@ export interface Census {
   /** TCP services with port 21. */
   ftp: number;
   anyPort: number;
+  /** Services whose templates are of SIP calls. */
+  sip: number;
   /** Destinations, live or in the trash, whose replies do not come back through the director as a rule. */
   oneWay: number;
 }
@@ -63,12 +65,15 @@ export type Heritage = "nothing" | "connections" | "everything";
 
 const FTP_PORT = 21;
 
+/** Whether templates of a service are of SIP calls: the engine matters with persistence only. */
+export const isSip = ({ spec }: VirtualService): boolean => spec.engine === "sip" && spec.persistent;
+
 /** See the module's description. */
 export class Rules {
   readonly table: Table;
   readonly settings: Settings = { ...DEFAULT_SETTINGS };
   timeouts: Timeouts = DEFAULT_TIMEOUTS;
-  readonly census: Census = { services4: 0, services6: 0, marked: 0, ftp: 0, anyPort: 0, oneWay: 0 };
+  readonly census: Census = { services4: 0, services6: 0, marked: 0, ftp: 0, anyPort: 0, sip: 0, oneWay: 0 };
   /** Number 0 stands for "none" and for everything together. */
   readonly #serviceNumbers = new Numbers(1);
   readonly #destinationNumbers = new Numbers(1);
@@ -115,9 +120,13 @@ export class Rules {
         this.#count(table.find(change.spec.id), 1);
         return;
       }
-      case "editService":
+      case "editService": {
+        const service = table.find(change.spec.id);
+        const was = isSip(service);
         table.editService(change.spec);
+        this.census.sip += Number(isSip(service)) - Number(was);
         return;
+      }
       case "removeService": {
         const service = table.find(change.service);
         table.removeService(change.service);
@@ -186,6 +195,7 @@ export class Rules {
     const { census } = this;
     if (service.family === 4) census.services4 += by;
     else census.services6 += by;
+    if (isSip(service)) census.sip += by;
     if (service.fwmark !== 0) census.marked += by;
     else if (service.port === 0) census.anyPort += by;
     else if (service.port === FTP_PORT && service.protocol === PROTOCOL_NUMBER.tcp) census.ftp += by;

@@ -151,6 +151,10 @@ export class BpfMap {
   updateIndex(index: number, value: Uint8Array, flags: number = ANY): void {
     this.update(wordKey(index), value, flags);
   }
+  /** As {@link delete}, for hashes whose keys are 32-bit numbers. */
+  deleteIndex(index: number): boolean {
+    return this.delete(wordKey(index));
+  }
   /** Puts a descriptor (a program into a prog array, a map into an array of maps). */
   updateFd(index: number, fd: number): void {
     const value = new Uint8Array(4);
