@@ -32,7 +32,7 @@ describe.runIf(root)("the programs, packet by packet", { timeout: 60_000 }, () =
   let twins: Twins;
   beforeEach(() => {
     twins = new Twins([VIP, VIP6, "10.1.0.1", "10.2.0.1", "2001:db8:2::1"]);
-  });
+  }, 60_000);
   afterEach(() => twins?.close());
 
   const serve = (id: ServiceId, spec: Partial<DestinationSpec>, change: Partial<ServiceSpec> = {}): void => {

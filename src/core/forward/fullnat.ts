@@ -144,7 +144,9 @@ export class FullNat {
     v.setUint8(option + 1, size);
     v.setUint16(option + 2, flow.sourcePort);
     writeWords(flow.family, v, option + 4, flow.source);
-    v.setUint8(flow.l4 + tcp.AT.offset, ((header + size) >>> 2) << 4);
+    const offset = flow.l4 + tcp.AT.offset;
+    // Beside the length: flags (Accurate ECN).
+    v.setUint8(offset, (((header + size) >>> 2) << 4) | (v.getUint8(offset) & 15));
     resize(p, flow, flow.end);
     setTcpChecksum(v, flow);
   }
