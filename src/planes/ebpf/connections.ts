@@ -106,7 +106,7 @@ export function connectionAt(
 }
 
 /** The call that the template in a slot is of. */
-function callOf(maps: Maps, slot: number): ConnectionStatus["engine"] {
+export function callOf(maps: Maps, slot: number): ConnectionStatus["engine"] {
   const call = maps.map("call_ids").lookupIndex(slot);
   if (!call) return undefined;
   const length = new DataView(call.buffer, call.byteOffset).getUint32(CALL.at.length, LITTLE_ENDIAN);

@@ -149,8 +149,8 @@ export class MapReceiver implements SyncReceiver {
       return;
     }
     for (const entry of message.entries) {
-      // A full-NAT connection's local end is not told.
-      if (acceptable(entry) && (entry.flags & FLAG.methodMask) !== METHOD_NUMBER.fullnat)
+      // A full-NAT connection's local end is not told. Templates of SIP calls have keys that only packets make.
+      if (acceptable(entry) && !entry.engine && (entry.flags & FLAG.methodMask) !== METHOD_NUMBER.fullnat)
         writer.add(entry, this.#newOnly);
       else this.counts.ignored++;
     }

@@ -5,6 +5,7 @@
 import type { RareData } from "../../../core/connections.ts";
 import type { AnnouncedConnections } from "../../../core/sync/entry.ts";
 import { LITTLE_ENDIAN } from "../../../wire/netlink.ts";
+import { callOf } from "../connections.ts";
 import { type End, WORD } from "../ends.ts";
 import { CONN, CONN_FLAG, CONN_MARK, CTL, PHASE, STATE } from "../layout.ts";
 import type { Maps } from "../maps.ts";
@@ -105,8 +106,10 @@ export class SlabTable implements AnnouncedConnections {
   timeoutMs(c: number): number {
     return this.#word(c, "timeout_ms");
   }
-  rareData(): RareData | undefined {
-    return undefined;
+  rareData(c: number): RareData | undefined {
+    if (!(this.#v.getUint8(c * CONN.size + CONN.at.marks) & CONN_MARK.call)) return undefined;
+    const engine = callOf(this.#maps, c);
+    return engine && { engine };
   }
   parent(c: number): number {
     return this.#word(c, "parent");
