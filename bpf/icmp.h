@@ -228,6 +228,7 @@ SHARED int icmp_request(packet *p, struct work *w, struct work *q)
 /* How long a path MTU is remembered, and the least that is believed (net.ipv4.route.mtu_expires, min_pmtu). */
 #define PATH_MTU_NS (600000 * NS_PER_MS)
 #define MIN_PATH_MTU 552
+#define LOOPBACK_MTU 65536
 #define NOT_OURS -2
 
 /* Where the packet inside a quoted tunnel packet begins, 0 when that is none; `k` names the server it went to. */
@@ -280,7 +281,7 @@ INLINE __u32 learn_mtu(packet *p, struct work *w, const struct work *q, struct d
 	__u32 before;
 
 	route_request(p, w, 4, d->address);
-	before = w->way.kind == HOP_NONE || w->way.kind == HOP_LOCAL ? reported : w->way.mtu;
+	before = w->way.kind == HOP_NONE ? reported : w->way.kind == HOP_LOCAL ? LOOPBACK_MTU : w->way.mtu;
 	if (d->path_mtu && w->now < d->path_mtu_until && d->path_mtu < before)
 		before = d->path_mtu;
 	d->path_mtu = reported > MIN_PATH_MTU ? reported : MIN_PATH_MTU;

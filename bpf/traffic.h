@@ -245,6 +245,8 @@ SHARED int request_once(packet *p, struct work *w)
 /* cache_bypass: past the service, when the packet is for somebody else. */
 INLINE int bypass(packet *p, struct work *w)
 {
+	w->dest = 0;
+	w->method = METHOD_BYPASS;
 	route_request(p, w, w->family, w->daddr);
 	if (w->way.kind != HOP_NEIGHBOUR && w->way.kind != HOP_RESOLVE)
 		return OUTCOME_REFUSE;
