@@ -400,15 +400,15 @@ describe.skipIf(why !== "").concurrent("on the host", () => {
     "no_accept: the address answers neighbours, but takes no packets",
     on(async (bed) => {
       // Nobody listens: a host that takes the packet refuses, one that drops it lets us wait.
-      const answers = (address: string) =>
-        bed.in(bed.b, "timeout", "1", "bash", "-c", `</dev/tcp/${address}/9`).then(
+      const answers = (address: string, seconds = "10") =>
+        bed.in(bed.b, "timeout", seconds, "bash", "-c", `</dev/tcp/${address}/9`).then(
           () => true,
           (error: { code: number }) => error.code !== 124,
         );
       const l = bed.lvsd(bed.a, [instance(150, { ...FAST, accept: false })]);
       await until("master", () => l.state() === "master");
       expect(await answers("192.0.2.1")).toBe(true);
-      expect(await answers(VIP)).toBe(false);
+      expect(await answers(VIP, "1")).toBe(false);
       expect(await bed.in(bed.b, "ip", "neigh", "show", VIP)).toMatch(/lladdr/);
       await l.stop();
       const open = bed.lvsd(bed.a, [instance(150, FAST)]);
