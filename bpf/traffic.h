@@ -247,6 +247,9 @@ INLINE int bypass(packet *p, struct work *w)
 {
 	w->dest = 0;
 	w->method = METHOD_BYPASS;
+	/* The way to the packet's own target, not one that is known of a server. */
+	w->dest = 0;
+	w->method = METHOD_BYPASS;
 	route_request(p, w, w->family, w->daddr);
 	if (w->way.kind != HOP_NEIGHBOUR && w->way.kind != HOP_RESOLVE)
 		return OUTCOME_REFUSE;
