@@ -2,7 +2,7 @@
  * A process of which a network namespace has one: how it keeps a second one out, and how it notices that its namespace is being removed.
  * @module
  */
-import { closeSync, fstatSync, openSync, readdirSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readdirSync, rmSync, statSync } from "node:fs";
 import { connect } from "node:net";
 import { raw } from "../sys/libc.ts";
 
@@ -46,6 +46,20 @@ export async function becomeSole(files: SoleProcessFiles): Promise<boolean> {
       throw new Error(`${files.lock} is held by a process that does not answer`);
     await sleep(LOCK_RETRY_MS);
   }
+}
+
+/** Removes what a process that was killed left, and the `others` beside it; nothing while one runs. */
+export function removeRemains(files: SoleProcessFiles, others: readonly string[]): void {
+  let fd: number;
+  try {
+    fd = openSync(files.lock, "r+");
+  } catch {
+    return;
+  }
+  // The lock goes last: until then nobody else becomes the one.
+  if (raw.flock(fd, LOCK_EXCLUSIVE_NOW) === 0 && isFile(files.lock, fstatSync(fd).ino))
+    for (const path of [files.socket, ...others, files.lock]) rmSync(path, { force: true });
+  closeSync(fd);
 }
 
 /**

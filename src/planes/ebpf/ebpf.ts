@@ -212,20 +212,20 @@ export class EbpfPlane implements DataPlane {
     try {
       await applySync(this.#sync);
     } catch (error) {
-      await this.stopDaemon(spec.state);
+      // Another command may have stopped it already.
+      await this.stopDaemon(spec.state).catch(() => undefined);
       throw error;
     }
   }
   async stopDaemon(state: DaemonState): Promise<void> {
-    let unused = false;
+    let last = false;
     await this.#keeper.change(({ table }) => {
-      unused =
-        table.empty && table.trashed().length === 0 && table.daemons.list().every((d) => d.state === state);
+      last = table.daemons.list().every((d) => d.state === state);
       return [{ op: "stopDaemon", state }];
     });
-    await tellSync(this.#sync);
-    // It was all that maps and programs were there for.
-    if (unused) await this.#keeper.flush();
+    await tellSync(this.#sync, last);
+    // It may be all that maps and programs were there for.
+    await this.#keeper.clear();
   }
   async syncStatus(): Promise<SyncStatus | undefined> {
     return (await syncProcessStatus(this.#sync))?.sync;
@@ -307,7 +307,7 @@ export class EbpfPlane implements DataPlane {
   /** Removes everything: rules, settings, maps, programs, hooks. */
   async reset(): Promise<void> {
     await this.#keeper.reset();
-    await tellSync(this.#sync);
+    await tellSync(this.#sync, true);
   }
 
   async close(): Promise<void> {

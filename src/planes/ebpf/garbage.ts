@@ -6,6 +6,7 @@ import { existsSync, readdirSync, rmSync } from "node:fs";
 import { linkIndex } from "./hooks.ts";
 import { hookPins, removeAll, witnessPin } from "./installation.ts";
 import { type EbpfPaths, pathsOf } from "./paths.ts";
+import { syncPaths } from "./sync/paths.ts";
 
 /** Removes the state of namespaces that are no more. Call with the global lock held. */
 export function collectGarbage(own: EbpfPaths): void {
@@ -15,7 +16,9 @@ export function collectGarbage(own: EbpfPaths): void {
     const paths = pathsOf(cookie);
     if (!isGone(paths)) continue;
     removeAll(paths);
-    for (const file of [paths.rules, paths.lock, `${paths.run}/ebpf-${cookie}.sysctls`])
+    const sync = syncPaths(paths);
+    const ofSync = [sync.socket, sync.log, sync.lock];
+    for (const file of [paths.rules, paths.lock, `${paths.run}/ebpf-${cookie}.sysctls`, ...ofSync])
       rmSync(file, { force: true });
   }
 }

@@ -210,10 +210,20 @@ export class RuleKeeper {
   }
 
   /** Removes all services, and with them every map, program and hook, with all connections. Settings and sync daemons stay. */
-  async flush(): Promise<void> {
+  flush(): Promise<void> {
+    return this.#flush(() => true);
+  }
+
+  /** {@link flush} if nothing needs maps any more, which another command may have changed meanwhile. */
+  clear(): Promise<void> {
+    return this.#flush(this.#cleared);
+  }
+
+  async #flush(wanted: (rules: Rules) => boolean): Promise<void> {
     await this.read(
       () => undefined,
       async (rules) => {
+        if (!wanted(rules)) return;
         const rest = rules.operations().filter(({ op }) => !/Service$|Destination$|^idle$/.test(op));
         this.#step("journal");
         this.#journal.rewrite(rest, false);

@@ -78,7 +78,13 @@ export async function expectTable(paths: SyncPaths): Promise<void> {
   await ask(paths, "expect");
 }
 
-/** Tells a process that is there that the rules changed: it ends when it has nothing to do any more. */
-export async function tellSync(paths: SyncPaths): Promise<void> {
-  await ask(paths, "apply").catch(() => undefined);
+/**
+ * Tells a process that is there that the rules changed: it ends when it has nothing to do any more.
+ * @param last no daemon is to run: one that was killed leaves no files either
+ */
+export async function tellSync(paths: SyncPaths, last: boolean): Promise<void> {
+  const there = await ask(paths, "apply").catch(() => "unwell");
+  if (there || !last) return;
+  const { removeRemains } = await import("../../sole-process.ts");
+  removeRemains(paths, [paths.log]);
 }

@@ -112,7 +112,8 @@ async function main(args: readonly string[]): Promise<void> {
       return { error: { code, message: (error as Error).message } };
     }
   };
-  const server = createServer((socket) => serve(socket, answer));
+  // Who asks a process that is ending is to find it gone, and starts another.
+  const server = createServer((socket) => serve(socket, (request) => (ending ? undefined : answer(request))));
   rmSync(files.socket, { force: true });
   const umask = process.umask(0o177);
   await new Promise<void>((resolve, reject) => {
@@ -143,7 +144,7 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 /** One line in, one line out, any number of times. */
-function serve(socket: Socket, answer: (request: Request) => Answer): void {
+function serve(socket: Socket, answer: (request: Request) => Answer | undefined): void {
   let rest = "";
   socket.setEncoding("utf8");
   socket.on("error", () => socket.destroy());
@@ -152,7 +153,8 @@ function serve(socket: Socket, answer: (request: Request) => Answer): void {
     rest = lines.pop()!.slice(0, 1000);
     for (const line of lines) {
       const known = (["apply", "status", "expect", "end"] as const).find((r) => JSON.stringify(r) === line);
-      if (known) socket.write(`${JSON.stringify(answer(known))}\n`);
+      const answered = known && answer(known);
+      if (answered) socket.write(`${JSON.stringify(answered)}\n`);
       else socket.destroy();
     }
   });
