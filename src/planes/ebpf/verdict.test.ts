@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -31,4 +31,13 @@ test("another boot, kernel or privilege asks anew", async () => {
   const { writeFileSync } = await import("node:fs");
   writeFileSync(join(folder, "ebpf-works.json"), JSON.stringify({ when: "another time" }));
   expect(await knownMissing(folder, async () => "now it is missing")).toBe("now it is missing");
+});
+
+test("that it does not work is tried again after a while, that it works is not", async () => {
+  const aged = (): void => utimesSync(join(folder, "ebpf-works.json"), 0, 0);
+  expect(await knownMissing(folder, async () => "no memory")).toBe("no memory");
+  aged();
+  expect(await knownMissing(folder, async () => undefined)).toBeUndefined();
+  aged();
+  expect(await knownMissing(folder, async () => "not asked")).toBeUndefined();
 });

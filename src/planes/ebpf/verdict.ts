@@ -10,6 +10,9 @@ import { bootId } from "../../sys/boot-id.ts";
 /** What {@link circumstances} or what is tried means another thing than before. */
 const VERSION = 1;
 
+/** Milliseconds for which a "does not work" is believed: what stood in the way may have been mended, or have been passing. */
+const NO_FOR_MS = 60_000;
+
 const fileOf = (directory: string): string => `${directory}/ebpf-works.json`;
 
 const orNothing = (read: () => string): string => {
@@ -40,7 +43,8 @@ export async function knownMissing(
   const path = fileOf(directory);
   try {
     const { when, missing } = JSON.parse(readFileSync(path, "utf8")) as { when: string; missing?: string };
-    if (when === now) return missing;
+    const age = Date.now() - statSync(path).mtimeMs;
+    if (when === now && (missing === undefined || age < NO_FOR_MS)) return missing;
   } catch {
     // Never tried, or not ours to read.
   }

@@ -70,6 +70,8 @@ async function main(args: readonly string[]): Promise<void> {
   };
 
   let triedAt = 0;
+  /** What was said last of a daemon that cannot be started: it is tried every few seconds. */
+  let complaint = "";
   /** Everything as it is now. @throws TableError when a daemon cannot be started */
   const apply = (): void => {
     triedAt = performance.now();
@@ -91,8 +93,11 @@ async function main(args: readonly string[]): Promise<void> {
     if (found === "same" && performance.now() - triedAt < AGAIN_MS) return;
     try {
       apply();
+      complaint = "";
     } catch (error) {
-      log.warn({}, (error as Error).message);
+      const { message } = error as Error;
+      if (message !== complaint) log.warn({}, message);
+      complaint = message;
     }
   };
 
