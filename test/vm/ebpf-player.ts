@@ -9,8 +9,11 @@ import type { ForwardingMethod } from "../../src/core/destination.ts";
 import type { ServiceId } from "../../src/core/service.ts";
 import { serviceSpec } from "../../src/core/table.ts";
 import { makeNames, type Names } from "../../src/interfaces/cli/names.ts";
+import { shownSettings } from "../../src/planes/ebpf/config.ts";
 import { type EbpfPlane, ebpfPlane } from "../../src/planes/ebpf/ebpf.ts";
 import { collectGarbage } from "../../src/planes/ebpf/garbage.ts";
+import { CONFIG, TEST } from "../../src/planes/ebpf/layout.ts";
+import { memoryPlaces } from "../../src/planes/ebpf/memory.ts";
 import { ebpfPaths } from "../../src/planes/ebpf/paths.ts";
 import { newNetns } from "../../src/sys/netns.ts";
 import { destination } from "../../src/testkit/director-bed.ts";
@@ -120,6 +123,27 @@ function schedules(twins: Twins, scheduler: string, port: number): string[] {
     }
   }
   return [...problems, ...twins.compareTables()];
+}
+
+/** Whether the programs' idea of the memory that is left is that of /proc/meminfo: a threshold just above it, and one well below. */
+function readsMemory(): string[] {
+  if (typeof memoryPlaces() === "string") return [String(memoryPlaces())];
+  const twins = new Twins(OWN);
+  try {
+    const text = readFileSync("/proc/meminfo", "utf8");
+    const pages = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(text)![1]) / 4;
+    const left = pages("MemFree") + pages("Buffers");
+    const { view } = twins.maps.array("config");
+    view.setUint32(CONFIG.at.test, view.getUint32(CONFIG.at.test, true) & ~TEST.memory, true);
+    const shown = (amemthresh: number): number => {
+      twins.settings({ amemthresh: Math.round(amemthresh), secure_tcp: 1 });
+      return shownSettings(twins.rules.settings, twins.maps).secure_tcp;
+    };
+    const modes = [shown(left * 0.8), shown(left * 1.2), shown(left * 0.8)];
+    return modes.join() === "1,2,1" ? [] : [`${left} pages are left, but the modes are ${modes}`];
+  } finally {
+    twins.close();
+  }
 }
 
 /** Random packets at services of all protocols. */
@@ -277,6 +301,7 @@ for (const [i, scheduler] of SCHEDULERS.entries())
   await tell("scheduler", scheduler, () => (twins ? schedules(twins, scheduler, 80 + i) : ["no programs"]));
 twins?.close();
 
+await tell("kernel", "reads how much memory is left", readsMemory);
 await tell("kernel", "removes what a deleted namespace left", forgetsTheDead);
 
 if (task.packets > 0) {
