@@ -176,7 +176,8 @@ INLINE int reusable(const struct work *w, const struct config *g, const struct c
 	__u32 state = ctl_state(ctl);
 	struct load *l = load_of(c->dest);
 
-	if ((g->settings & SETTING_EXPIRE_NODEST_CONN) && c->dest && l && READ_ONCE(l->weight) == 0)
+	/* One without packets is what XDP made for this one, before it passed it on. */
+	if ((g->settings & SETTING_EXPIRE_NODEST_CONN) && c->dest && l && READ_ONCE(l->weight) == 0 && c->in_packets)
 		return 1;
 	if (!g->conn_reuse_mode || c->parent)
 		return 0;

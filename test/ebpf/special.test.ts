@@ -135,6 +135,18 @@ describe.runIf(root)("the programs, packet by packet", { timeout: 60_000 }, () =
     expect(twins.programConnections()).toHaveLength(1);
   });
 
+  test("a connection that XDP made for a packet and passed on is not taken for an old one", () => {
+    twins.close();
+    twins = new Twins([VIP, VIP6, "10.1.0.1", "10.2.0.1", "2001:db8:2::1"], true);
+    twins.settings({ expire_nodest_conn: 1 });
+    serve(TCP, { port: 8080 }, { persistent: true, timeoutS: 77 });
+    both("tcp 10.1.0.2:4000 > 10.9.0.1:80 S seq=1 ttl=64");
+    // Quiesced: its template still leads to it.
+    twins.editDestination(TCP, destination("10.2.0.11", { port: 8080, weight: 0 }));
+    expect(both("tcp 10.1.0.2:4001 > 10.9.0.1:80 S seq=1 ttl=1")).toBe(VERDICT.answer);
+    expect(twins.programConnections()).toHaveLength(3);
+  });
+
   test("AH and ESP follow the ISAKMP connection of their ends", () => {
     serve(address("udp", VIP, 500), { method: "dr", port: 500 });
     const esp = "ip 10.1.0.2 > 10.9.0.1 proto=50 len=40 ttl=64";

@@ -2,6 +2,7 @@
  * Random traffic around a few virtual services: packets that open, continue and end connections, from both sides, in any order.
  * @module
  */
+import { Flow, PROTO } from "../../src/core/flow.ts";
 import { buildPacket } from "../../src/testkit/packet-build.ts";
 import { parseNote } from "../../src/testkit/packet-notation.ts";
 import * as ipv4 from "../../src/wire/ipv4.ts";
@@ -213,9 +214,9 @@ export class Traffic {
     if (ip[0] >> 4 === 6 && ip[6] === ipv6.EXTENSION.fragment) ip[6] = ipv6.EXTENSION.none;
     if (ip[0] >> 4 === 6 && ip[40] === ipv6.EXTENSION.fragment) ip[40] = ipv6.EXTENSION.none;
     // As ip_vs, the model makes a new checksum where ports change, right or wrong as the old one was.
-    const end = ip[0] >> 4 === 4 ? ipv4.totalLength(v, 0) : 40 + ipv6.payloadLength(v, 0);
-    if (ip[ip[0] >> 4 === 4 ? 9 : 6] === 132 && end <= ip.length && end >= header + 12)
-      sctp.setChecksum(v, ip, header, end);
+    const flow = new Flow();
+    if (flow.read(v, 0, ip.length) && flow.protocol === PROTO.sctp && flow.end - flow.l4 >= sctp.HEADER_LEN)
+      sctp.setChecksum(v, ip, flow.l4, flow.end);
   }
 
   #sound(): Shown {
