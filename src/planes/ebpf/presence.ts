@@ -50,7 +50,6 @@ export class Presence {
   #looked = false;
   /** What {@link bringMarks} was told last; "" = nothing yet. */
   #marks = "";
-  #markedServices = 0;
   /** Whether the replies of servers on this host are looked at. */
   #local = false;
 
@@ -208,26 +207,27 @@ export class Presence {
   /** {@link hook} after a change of the rules: when they need other hooks, and otherwise now and then. */
   async hookAgain(rules: Rules): Promise<void> {
     if (
-      rules.census.marked !== this.#markedServices ||
+      this.#hasOtherMarks(rules) ||
       performance.now() - this.#hookedAt > HOOK_AGAIN_MS ||
       this.mirror(rules).hasLocal !== this.#local
     )
       await this.hook(rules);
   }
 
+  /** Whether netfilter's rules are behind; a mark may have come in another's place. */
+  #hasOtherMarks(rules: Rules): boolean {
+    return rules.census.marked > 0 || this.#marks !== ""
+      ? JSON.stringify(marksOf(rules)) !== this.#marks
+      : false;
+  }
+
   /** Netfilter's rules for firewall marks follow the services. */
   #bringMarks(rules: Rules): void {
-    const marks: Record<4 | 6, number[]> = { 4: [], 6: [] };
-    if (rules.census.marked > 0) {
-      for (const service of rules.table.services()) {
-        if (service.fwmark !== 0) marks[service.family].push(service.fwmark);
-      }
-    }
+    const marks = marksOf(rules);
     const key = JSON.stringify(marks);
     if (key === this.#marks) return;
     bringMarks(marks);
     this.#marks = key;
-    this.#markedServices = rules.census.marked;
   }
 
   async #globally<T>(work: () => T): Promise<T> {
@@ -238,6 +238,17 @@ export class Presence {
       unlock();
     }
   }
+}
+
+/** Marks that services match. */
+function marksOf(rules: Rules): Record<4 | 6, number[]> {
+  const marks: Record<4 | 6, number[]> = { 4: [], 6: [] };
+  if (rules.census.marked > 0) {
+    for (const service of rules.table.services()) {
+      if (service.fwmark !== 0) marks[service.family].push(service.fwmark);
+    }
+  }
+  return marks;
 }
 
 const cannotInstall = (cause: Error): Error =>
