@@ -142,7 +142,14 @@ export class Twins {
     this.host = new RecordingHost(own);
     this.model = new Director({ host: this.host, random: this.#chance.next, now: this.now });
     this.rules = new Rules(this.host);
-    const object = loadImage(image().bytes, { connections: 4096, buckets: 2048, services: 64, dests: 256 });
+    const used: string[] = [
+      PROGRAMS.ingress,
+      PROGRAMS.sweep,
+      PROGRAMS.synced,
+      ...(xdp ? [PROGRAMS.xdp] : []),
+    ];
+    const sizes = { connections: 4096, buckets: 2048, services: 64, dests: 256 };
+    const object = loadImage(image().bytes, sizes, {}, (program) => !used.includes(program));
     this.maps = new LoadedMaps(object);
     this.#mirror = new Mirror(
       this.maps,

@@ -47,22 +47,27 @@ export function wantedEntries(env: NodeJS.ProcessEnv = process.env): Entries {
   };
 }
 
-/** Loads the object. @param reuse descriptors of maps that are there already */
+/**
+ * Loads the object.
+ * @param reuse descriptors of maps that are there already
+ * @param skip programs to leave out: the verifier takes its time with each
+ */
 export function loadImage(
   bytes: Uint8Array,
   entries: Entries,
   reuse: Record<string, number> = {},
+  skip: (program: string) => boolean = () => false,
 ): BpfObject {
   const maxEntries: Record<string, number> = {};
   for (const [name, layout] of Object.entries(MAPS) as [string, MapLayout][]) {
     if (layout.scale !== "fixed") maxEntries[name] = entries[layout.scale];
   }
   try {
-    return BpfObject.load(bytes, "lvsd", { maxEntries, reuse });
+    return BpfObject.load(bytes, "lvsd", { maxEntries, reuse, skip });
   } catch (error) {
     try {
       // Lockdown, and capabilities without CAP_PERFMON, forbid reading the kernel's memory, which the automatic defence modes do.
-      return BpfObject.load(bytes, "lvsd", { maxEntries, reuse, sections: BLIND });
+      return BpfObject.load(bytes, "lvsd", { maxEntries, reuse, skip, sections: BLIND });
     } catch {
       throw error;
     }
