@@ -108,9 +108,13 @@ function removeFiles(inodes: readonly number[]): void {
 
 /**
  * Ends every process in the namespaces and deletes them, with their files in /run.
+ * @param last done when the processes are gone and the namespaces are not
  * @returns how many namespaces there were.
  */
-export async function removeNamespaces(names: readonly string[]): Promise<number> {
+export async function removeNamespaces(
+  names: readonly string[],
+  last?: () => Promise<unknown>,
+): Promise<number> {
   const living = async (): Promise<number[]> => {
     const lists = await Promise.all(names.map((name) => execute("ip", ["netns", "pids", name])));
     return lists.flatMap((list) => list.stdout.split("\n").filter(Boolean).map(Number));
@@ -132,6 +136,7 @@ export async function removeNamespaces(names: readonly string[]): Promise<number
     left = await living();
   }
   signal(left, "SIGKILL");
+  await last?.();
   const inodes = inodesOf(names);
   if (names.length > 0) {
     await execute("ip", ["-force", "-batch", "-"], {
@@ -249,8 +254,8 @@ export class Network {
   }
 
   /** Ends everything that runs in the lab and removes its machines and files. */
-  async remove(): Promise<number> {
-    const removed = await removeNamespaces(namespacesOf(this.prefix));
+  async remove(last?: () => Promise<unknown>): Promise<number> {
+    const removed = await removeNamespaces(namespacesOf(this.prefix), last);
     this.removeFolder();
     return removed;
   }

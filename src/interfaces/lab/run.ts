@@ -46,13 +46,17 @@ export async function runLab(lab: Lab, options: LabOptions, print: Print): Promi
     throw new Error(`lab ${lab.name} is up already, or was left by a crash; "lvsd lab down" removes it`);
   }
   let removed: Promise<unknown> | undefined;
+  let cut = false;
   const remove = () => {
-    removed ??= retire(network).then(() => network.remove());
+    // A command that was ended in the middle may have come after the planes were reset.
+    const again = cut ? () => retire(network) : undefined;
+    removed ??= retire(network).then(() => network.remove(again));
     return removed;
   };
   const interrupted = (signal: (typeof SIGNALS)[number]) => {
     print("");
     print("Interrupted; removing the lab.");
+    cut = true;
     void remove().finally(() => process.exit(128 + SIGNAL_NUMBER[signal]));
   };
   for (const signal of SIGNALS) process.on(signal, interrupted);
