@@ -135,11 +135,9 @@ export class VrrpDriver {
     this.#schedule();
   }
 
-  /** The peer's connections are here: nothing has to wait for them any more. */
-  caughtUp(): void {
-    this.#dispatch(
-      [...this.#cluster.instances.keys()].map((instance) => ({ kind: "caughtUp", instance }) as const),
-    );
+  /** The peer's connections are here: the instance has to wait for them no longer. */
+  caughtUp(instance: string): void {
+    this.#dispatch([{ kind: "caughtUp", instance }]);
     this.#schedule();
   }
 

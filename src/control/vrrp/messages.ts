@@ -44,8 +44,8 @@ export type ToVrrp =
       readonly resume?: readonly Resumption[];
     }
   | TrackResult
-  /** Instances that wait for a peer's connections (`tableWaitMs`) need not wait any longer. */
-  | { readonly kind: "caughtUp" }
+  /** An instance that waits for a peer's connections (`tableWaitMs`) need not wait any longer. */
+  | { readonly kind: "caughtUp"; readonly instance: string }
   /** Answered by `stopped`, then the process ends by itself: about 0.1 s when nothing was master. */
   | { readonly kind: "stop"; readonly addresses?: "remove" | "keep" }
   | { readonly kind: "status"; readonly id: number }

@@ -15,6 +15,7 @@ import type { Wanted } from "../../control/wanted.ts";
 import { Balancing } from "./balancing.ts";
 import { Effects } from "./effects.ts";
 import { type DaemonEvent, Events } from "./events.ts";
+import { Latest } from "./latest.ts";
 import type { Log } from "./log.ts";
 import type { DaemonPaths } from "./paths.ts";
 import { waitForPeerTable } from "./peer-table.ts";
@@ -96,8 +97,10 @@ export class Daemon {
   readonly #masters = new Set<string>();
   /** The sync daemons have heard of their newest role. */
   #roleTold: Promise<void> = Promise.resolve();
-  /** Counts the times that a peer's connections were waited for: the newest one counts. */
-  #catchUps = 0;
+  /** Instances for which a peer's connections are waited for. */
+  readonly #catchUps = new Latest();
+  /** The backup sync daemon is being started anew. */
+  #renewal: Promise<void> | undefined;
   #state: DaemonStatus["state"] = "starting";
   #load: LoadReport = { at: 0, ok: false, errors: 0, warnings: 0, text: "not read yet" };
   #reloads = 0;
@@ -199,25 +202,36 @@ export class Daemon {
     else this.#masters.delete(event.instance);
     const { instance } = this.#wanted?.global.sync ?? {};
     if (this.#wanted && instance === event.instance) this.#tellSyncRole(this.#wanted);
-    if (event.to === "backup" && (event.from === "fault" || event.from === "master")) void this.#catchUp();
-    else this.#catchUps++;
+    if (event.to === "backup" && (event.from === "fault" || event.from === "master"))
+      void this.#catchUp(event.instance);
+    else this.#catchUps.end(event.instance);
   }
 
-  /** Somebody else was, or became, master: VRRP takes nothing back from it before its connections are here. */
-  async #catchUp(): Promise<void> {
+  /** Somebody else was, or became, master: the instance takes nothing back from it before its connections are here. */
+  async #catchUp(vrrpInstance: string): Promise<void> {
     const { sync } = this.#wanted?.global ?? {};
-    const mine = ++this.#catchUps;
-    const over = (): boolean => this.#leaving || mine !== this.#catchUps;
+    const overtaken = this.#catchUps.begin(vrrpInstance);
+    const over = (): boolean => this.#leaving || overtaken();
     await this.#roleTold;
     if (over()) return;
     // Whoever is master for the others' connections has them already.
     const others = sync && !(sync.instance !== undefined && this.#masters.has(sync.instance));
     // Without a key there is nobody to ask, and a daemon that is started anew would only miss messages.
     if (others && (await this.#balancing.sync().catch(() => undefined))?.key) {
-      await this.#balancing.supervisor?.renewSyncBackup().catch(() => undefined);
-      await this.#waitForPeer(over, "VRRP goes on");
+      await this.#renewSyncBackup();
+      await this.#waitForPeer(over, `${vrrpInstance} goes on`);
     }
-    if (!over()) this.#vrrp.caughtUp();
+    if (!over()) this.#vrrp.caughtUp(vrrpInstance);
+  }
+
+  /** What the backup sync daemon heard before says nothing about now. Once for all instances that change their state together. */
+  #renewSyncBackup(): Promise<void> {
+    this.#renewal ??= (this.#balancing.supervisor?.renewSyncBackup() ?? Promise.resolve())
+      .catch(() => undefined)
+      .finally(() => {
+        this.#renewal = undefined;
+      });
+    return this.#renewal;
   }
 
   /** The connection sync daemon follows a VRRP instance. */
@@ -447,7 +461,7 @@ export class Daemon {
     if (!spec || this.#o.halves?.balancing === false) return undefined;
     const { interface: device, syncId, instance } = spec;
     const role = instance === undefined ? "both" : this.#masters.has(instance) ? "master" : "backup";
-    const status = await this.#balancing.sync().catch(() => undefined);
+    const status = await this.#balancing.sync().catch((error: Error) => ({ trouble: error.message }));
     return { interface: device, syncId, ...(instance && { instance }), role, ...status };
   }
 

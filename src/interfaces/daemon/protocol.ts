@@ -38,6 +38,8 @@ export interface SyncReport extends Partial<SyncStatus> {
   /** The VRRP instance that decides about the role; absent: both. */
   readonly instance?: string;
   readonly role: "master" | "backup" | "both";
+  /** Why they cannot be asked. */
+  readonly trouble?: string;
 }
 
 /** `status`. */

@@ -91,7 +91,7 @@ function handle(message: ToVrrp): void {
       driver.track(message);
       return;
     case "caughtUp":
-      driver.caughtUp();
+      driver.caughtUp(message.instance);
       return;
     case "status":
       send({ kind: "status", id: message.id, status: driver.status() });

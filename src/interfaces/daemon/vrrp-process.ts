@@ -201,9 +201,9 @@ export class VrrpProcess {
     this.#send(result);
   }
 
-  /** Nothing has to wait for a peer's connections any more. */
-  caughtUp(): void {
-    this.#send({ kind: "caughtUp" });
+  /** An instance has to wait for a peer's connections no longer. */
+  caughtUp(instance: string): void {
+    this.#send({ kind: "caughtUp", instance });
   }
 
   #ask(make: (id: number) => ToVrrp): Promise<FromVrrp> {
