@@ -66,6 +66,12 @@ export interface DataPlane {
   /** Changes some settings; EINVAL for a value out of range. */
   setSettings(change: Partial<Settings>): Promise<void>;
 
+  /**
+   * What of the plane was found not to work by the calls so far, though they had their answers; undefined = nothing. Planes without
+   * processes beside the table have no need of it.
+   */
+  trouble?(): string | undefined;
+
   /** `lost` is called when the process that holds the table ended by itself; the next request starts another. */
   onLost?(lost: () => void): void;
 

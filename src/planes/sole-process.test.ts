@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { becomeSole, removeRemains } from "./sole-process.ts";
+import { becomeSole, removeRemains, soleProcess } from "./sole-process.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "lvsd-sole-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -19,7 +19,9 @@ test("what a killed process left goes, and nothing of one that runs", async () =
   expect([lock, socket, log].map(existsSync)).toEqual([false, false, false]);
 
   // The lock is this process's until it ends.
+  expect(soleProcess({ lock, socket })).toBeUndefined();
   expect(await becomeSole({ lock, socket })).toBe(true);
+  expect(soleProcess({ lock, socket })).toBe(process.pid);
   writeFileSync(log, "");
   removeRemains({ lock, socket }, [log]);
   expect([lock, log].map(existsSync)).toEqual([true, true]);

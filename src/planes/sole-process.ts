@@ -2,7 +2,17 @@
  * A process of which a network namespace has one: how it keeps a second one out, and how it notices that its namespace is being removed.
  * @module
  */
-import { closeSync, fstatSync, openSync, readdirSync, rmSync, statSync } from "node:fs";
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { connect } from "node:net";
 import { raw } from "../sys/libc.ts";
 
@@ -30,21 +40,34 @@ function answers(path: string): Promise<boolean> {
 }
 
 /**
- * Takes the lock: false when a running process holds it. The descriptor stays open until the end.
+ * Takes the lock: false when a running process holds it. The descriptor stays open until the end; the file names this process.
  * @throws Error when it is held by a process that does not answer
  */
 export async function becomeSole(files: SoleProcessFiles): Promise<boolean> {
   const giveUpAt = performance.now() + LOCK_WAIT_MS;
   for (;;) {
-    const fd = openSync(files.lock, "w", 0o600);
+    const fd = openSync(files.lock, "a", 0o600);
     // A process that ends removes the file: a lock on a file that is gone keeps nobody out.
-    if (raw.flock(fd, LOCK_EXCLUSIVE_NOW) === 0 && isFile(files.lock, fstatSync(fd).ino)) return true;
+    if (raw.flock(fd, LOCK_EXCLUSIVE_NOW) === 0 && isFile(files.lock, fstatSync(fd).ino)) {
+      ftruncateSync(fd);
+      writeSync(fd, `${process.pid}\n`);
+      return true;
+    }
     closeSync(fd);
     // It is either running, or ending and will let go of the lock.
     if (await answers(files.socket)) return false;
     if (performance.now() > giveUpAt)
       throw new Error(`${files.lock} is held by a process that does not answer`);
     await sleep(LOCK_RETRY_MS);
+  }
+}
+
+/** The process that has, or had last, the lock. */
+export function soleProcess(files: SoleProcessFiles): number | undefined {
+  try {
+    return Number.parseInt(readFileSync(files.lock, "utf8"), 10) || undefined;
+  } catch {
+    return undefined;
   }
 }
 

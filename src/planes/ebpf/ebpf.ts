@@ -77,6 +77,8 @@ export class EbpfPlane implements DataPlane {
   #unfollow: (() => void) | undefined;
   readonly #sync: SyncPaths;
   #syncSeenAt = Number.NEGATIVE_INFINITY;
+  #syncTrouble: string | undefined;
+  #onTrouble: ((message: string) => void) | undefined;
 
   constructor(options: EbpfOptions) {
     this.#paths = options.paths ?? ebpfPaths();
@@ -240,7 +242,16 @@ export class EbpfPlane implements DataPlane {
     const now = performance.now();
     if (!table.daemons.running || now - this.#syncSeenAt < SYNC_AGAIN_MS) return;
     this.#syncSeenAt = now;
-    await keepSync(this.#sync).catch(() => undefined);
+    const before = this.#syncTrouble;
+    this.#syncTrouble = await keepSync(this.#sync).then(
+      () => undefined,
+      (error: Error) => error.message,
+    );
+    if (this.#syncTrouble !== undefined && this.#syncTrouble !== before) this.#onTrouble?.(this.#syncTrouble);
+  }
+
+  trouble(): string | undefined {
+    return this.#syncTrouble;
   }
 
   settings(): Promise<Settings> {
@@ -279,6 +290,7 @@ export class EbpfPlane implements DataPlane {
   }
 
   follow(onTrouble: (message: string) => void): void {
+    this.#onTrouble = onTrouble;
     let told = "";
     const tell = (trouble: string): void => {
       if (trouble !== told && trouble !== "") onTrouble(trouble);

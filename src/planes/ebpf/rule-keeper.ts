@@ -50,8 +50,10 @@ export class RuleKeeper {
   async alone<T>(work: (rules: Rules) => T | Promise<T>): Promise<T> {
     const unlock = await this.#lock();
     let result: T;
+    let rules: Rules;
     try {
-      result = await work(await this.#refresh());
+      rules = await this.#refresh();
+      result = await work(rules);
     } catch (error) {
       throw error instanceof SysError && error.code === "EPERM"
         ? new TableError("EPERM", `${error.message}: BPF needs CAP_BPF and CAP_NET_ADMIN`)
@@ -61,7 +63,8 @@ export class RuleKeeper {
       if (!this.#journal.exists && !this.presence.installed) this.#removeFiles();
       unlock();
     }
-    if (this.#rules) await this.#afterwards(this.#rules);
+    // Who clears the table forgets the rules, but for the daemons.
+    await this.#afterwards(this.#rules ?? rules);
     return result;
   }
 

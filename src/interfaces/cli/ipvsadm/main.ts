@@ -70,6 +70,8 @@ export async function run(
     await report(error);
     return error.status;
   } finally {
+    const trouble = plane.trouble?.();
+    if (trouble !== undefined) io.stderr(`${io.program}: ${trouble}\n`);
     await plane.close();
   }
 }

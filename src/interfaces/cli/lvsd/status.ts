@@ -180,6 +180,7 @@ export function syncLines(sync: SyncReport): string[] {
   if (backup?.peer) lines.push(`  ${peerLine(backup.peer, backup.connections)}`);
   else if (backup && role !== "master") lines.push("  no peer heard");
   if (sync.key === false && (master || backup)) lines.push("  no shared key: no table is asked for or given");
+  if (sync.trouble) lines.push(`  ${sync.trouble}`);
   if (sync.keyFailure) lines.push(`  the key is not used: ${sync.keyFailure}`);
   return lines;
 }

@@ -35,14 +35,19 @@ export async function status(options: { readonly json?: true }): Promise<number>
   const plane = await openPlane({});
   try {
     const daemons = await plane.daemons();
-    const sync = await plane.syncStatus?.();
-    if (options.json) print(JSON.stringify({ plane: plane.name, daemons, ...sync }, null, 2));
+    let trouble = "their process is not there; the next command starts it";
+    const sync = await plane.syncStatus?.().catch((error: Error) => {
+      trouble = error.message;
+      return undefined;
+    });
+    const told = sync ?? (daemons.length > 0 && plane.name !== "kernel" ? { trouble } : {});
+    if (options.json) print(JSON.stringify({ plane: plane.name, daemons, ...told }, null, 2));
     else if (daemons.length === 0) print("no sync daemon runs in this network namespace");
     else {
       for (const { state, interface: device, syncId } of daemons)
         print(`${state} on ${device}, id ${syncId}, on the ${plane.name} plane`);
       if (sync) for (const line of describeSync(sync)) print(line);
-      else if (plane.name !== "kernel") print("their process is not there; the next command starts it");
+      else if (plane.name !== "kernel") print(trouble);
     }
     return daemons.length === 0 ? 3 : 0;
   } finally {

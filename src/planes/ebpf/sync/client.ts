@@ -3,25 +3,41 @@
  * @module
  */
 import { TableError } from "../../../core/errors.ts";
+import { soleProcess } from "../../sole-process.ts";
 import { startProcess } from "../../start-process.ts";
 import { image } from "../image.ts";
 import type { SyncPaths } from "./paths.ts";
 import type { Answer, ProcessStatus, Request } from "./protocol.ts";
 
-/** A process that is there answers at once; ms. */
-const ANSWER_MS = 10_000;
+/** How long an answer is waited for, ms: by who only passes by, by who wants to know, by who wants something done. */
+const PATIENCE_MS = { passing: 400, status: 2000, apply: 5000 } as const;
 const ATTEMPTS = 3;
 
-/** Asks; undefined when no process is there. @throws TableError with what it answered */
-async function ask(paths: SyncPaths, request: Request): Promise<ProcessStatus | undefined> {
+/** It is there, as its socket is, but stopped or busy. */
+function noAnswer(paths: SyncPaths): TableError {
+  const pid = soleProcess(paths);
+  const remedy =
+    pid === undefined
+      ? ""
+      : ` (kill -CONT ${pid} if it is stopped; after kill -KILL ${pid} the next command starts another)`;
+  const who = pid === undefined ? "the sync process" : `the sync process, ${pid},`;
+  return new TableError("EIO", `${who} does not answer: connections are not synchronised${remedy}`);
+}
+
+/** Asks; undefined when no process is there. @throws TableError with what it answered, or that it does not */
+async function ask(
+  paths: SyncPaths,
+  request: Request,
+  patienceMs: number = PATIENCE_MS.apply,
+): Promise<ProcessStatus | undefined> {
   const { connect } = await import("node:net");
   const line = await new Promise<string | undefined>((resolve, reject) => {
     const socket = connect(paths.socket);
     let said = "";
     socket.setEncoding("utf8");
-    socket.setTimeout(ANSWER_MS, () => {
+    socket.setTimeout(patienceMs, () => {
       socket.destroy();
-      reject(new TableError("EIO", "the sync process does not answer"));
+      reject(noAnswer(paths));
     });
     socket.on("connect", () => socket.write(`${JSON.stringify(request)}\n`));
     socket.on("data", (text: string) => {
@@ -41,9 +57,9 @@ async function ask(paths: SyncPaths, request: Request): Promise<ProcessStatus | 
   return answer.value;
 }
 
-/** What the process tells; undefined when there is none. */
+/** What the process tells; undefined when there is none. @throws TableError when it does not answer */
 export const syncProcessStatus = (paths: SyncPaths): Promise<ProcessStatus | undefined> =>
-  ask(paths, "status");
+  ask(paths, "status", PATIENCE_MS.status);
 
 /**
  * Has the daemons run that the rules name: starts the process if it is not there, and one of this lvsd in the place of another's.
@@ -68,9 +84,22 @@ export async function applySync(paths: SyncPaths): Promise<void> {
     throw new TableError("EIO", `the sync process does not stay up; ${paths.log} says why`);
 }
 
-/** Has a process of this lvsd run; one that is there goes on as it does. @throws TableError */
+/**
+ * Has a process of this lvsd run; one that is there goes on as it does. Who only passes by does not wait long: what takes longer goes
+ * on without it.
+ * @throws TableError when it cannot be started, or does not answer
+ */
 export async function keepSync(paths: SyncPaths): Promise<void> {
-  if ((await ask(paths, "status"))?.image !== image().hash) await applySync(paths);
+  if ((await ask(paths, "status", PATIENCE_MS.passing))?.image === image().hash) return;
+  let timer: NodeJS.Timeout | undefined;
+  const enough = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, PATIENCE_MS.passing);
+  });
+  try {
+    await Promise.race([applySync(paths), enough]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Has a master ask the next backup for connections that it may lack. */
