@@ -56,6 +56,37 @@ test("knows when somebody else wrote", () => {
   expect(mine.current).toBe(true);
   other.rewrite([], true);
   expect(mine.current).toBe(false);
+  for (const j of [mine, other]) j.close();
+});
+
+test("knows that somebody else wrote as much, in whatever file", () => {
+  const [mine, other] = [journal(), journal()];
+  mine.rewrite([add(1)], true);
+  // Inode numbers come back when nobody has the file open.
+  for (let i = 0; i < 20; i++) {
+    other.rewrite([add(2)], true);
+    expect(mine.current).toBe(false);
+  }
+  for (const look of [() => mine.glance(), () => mine.read()]) {
+    other.read();
+    const { size } = other;
+    other.append([add(3)]);
+    look();
+    other.undo(size);
+    other.read();
+    other.append([add(4)]);
+    expect(mine.current).toBe(false);
+    other.undo(size);
+  }
+  // What is torn was no line: it may end as another one.
+  const { size } = statSync(path);
+  appendFileSync(path, '{"op":');
+  mine.glance();
+  other.read();
+  appendFileSync(path, "123456");
+  expect(statSync(path).size).toBe(size + 6);
+  expect(mine.current).toBe(false);
+  for (const j of [mine, other]) j.close();
 });
 
 test("takes back what could not be done", () => {

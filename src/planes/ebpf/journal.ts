@@ -35,8 +35,8 @@ export interface Reading {
 export class Journal {
   readonly #path: string;
   readonly #header: string;
-  /** The file as this process knows it. */
-  #known: { readonly inode: number; size: number } | undefined;
+  /** The file as this process knows it. As long as it is open here, no other file gets its inode number. */
+  #known: { readonly fd: number; readonly size: number } | undefined;
   #lines = 0;
 
   /** `boot` and `cookie` name the namespace that the file is for; another one's is not read. */
@@ -48,7 +48,16 @@ export class Journal {
   /** Whether nobody else wrote since the last {@link read}, {@link append} or {@link rewrite}. */
   get current(): boolean {
     const found = statSync(this.#path, { throwIfNoEntry: false });
-    return this.#known !== undefined && found?.ino === this.#known.inode && found.size === this.#known.size;
+    if (!this.#known || found?.size !== this.#known.size) return false;
+    const known = fstatSync(this.#known.fd);
+    return found.ino === known.ino && found.dev === known.dev;
+  }
+
+  /** Keeps this file in mind, open, as what is known of the journal. */
+  #know(fd: number | undefined, size = 0): void {
+    const former = this.#known?.fd;
+    this.#known = fd === undefined ? undefined : { fd, size };
+    if (former !== undefined && former !== fd) closeSync(former);
   }
 
   /** Whether rules of this namespace are there. */
@@ -56,42 +65,40 @@ export class Journal {
     return statSync(this.#path, { throwIfNoEntry: false }) !== undefined;
   }
 
-  #text(): string | undefined {
+  /** The file's lines to their ends, each with its end, and whether there is more; it is known from now on. */
+  #take(): { readonly lines: string[]; readonly torn: boolean } | undefined {
+    this.#know(undefined);
+    let fd: number;
     try {
-      const text = readFileSync(this.#path, "utf8");
-      return text.startsWith(this.#header) ? text : undefined;
+      fd = openSync(this.#path, "r");
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw error;
     }
+    const text = readFileSync(fd, "utf8");
+    const whole = text.slice(0, text.lastIndexOf("\n") + 1);
+    // What is written meanwhile, or cut off, makes this outdated.
+    this.#know(fd, Buffer.byteLength(whole));
+    if (!whole.startsWith(this.#header)) return undefined;
+    const lines = whole.slice(this.#header.length).split("\n").slice(0, -1);
+    return { lines, torn: whole.length < text.length };
   }
 
   /** The operations that are there, without the lock: some may not have reached the maps, and the next may just be written. */
   glance(): readonly Operation[] {
-    const inode = statSync(this.#path, { throwIfNoEntry: false })?.ino ?? 0;
-    const text = this.#text() ?? "";
-    // What is written meanwhile makes this outdated.
-    this.#known = { inode, size: Buffer.byteLength(text) };
-    const lines = text.slice(this.#header.length).split("\n").slice(0, -1);
-    return lines.filter((l) => l !== APPLIED).map((l) => JSON.parse(l) as Operation);
+    return operationsOf(this.#take()?.lines ?? []);
   }
 
   /** Reads everything; undefined when there is no file for this namespace. */
   read(): Reading | undefined {
-    this.#known = undefined;
-    const text = this.#text();
-    if (text === undefined) return undefined;
-    const whole = text.slice(0, text.lastIndexOf("\n") + 1);
-    const lines = whole.slice(this.#header.length).split("\n").slice(0, -1);
-    const torn = Buffer.byteLength(whole) < Buffer.byteLength(text);
-    if (torn) truncate(this.#path, Buffer.byteLength(whole));
-    const { ino, size } = statSync(this.#path);
-    this.#known = { inode: ino, size };
-    this.#lines = lines.length;
-    return {
-      operations: lines.filter((l) => l !== APPLIED).map((l) => JSON.parse(l) as Operation),
-      applied: lines.at(-1) === APPLIED,
-    };
+    const found = this.#take();
+    if (!found) {
+      this.#know(undefined);
+      return undefined;
+    }
+    if (found.torn) truncate(this.#path, this.size);
+    this.#lines = found.lines.length;
+    return { operations: operationsOf(found.lines), applied: found.lines.at(-1) === APPLIED };
   }
 
   /** Adds a change that the maps do not have yet. The file must be {@link current}. */
@@ -111,21 +118,21 @@ export class Journal {
     return this.#known?.size ?? 0;
   }
 
-  /** Takes back what was added since the file had that size. */
+  /** Takes back what was added since the file had that size: by another file, since what is cut off and added may be as long. */
   undo(size: number): void {
-    truncate(this.#path, size);
-    this.#known = undefined;
+    this.#replace(readFileSync(this.#path).subarray(0, size));
+    this.#know(undefined);
   }
 
   #write(text: string): void {
     const fd = openSync(this.#path, "a", 0o600);
     try {
       writeSync(fd, text);
-      const { ino, size } = fstatSync(fd);
-      this.#known = { inode: ino, size };
-    } finally {
+    } catch (error) {
       closeSync(fd);
+      throw error;
     }
+    this.#know(fd, fstatSync(fd).size);
   }
 
   /** Whether the file is much longer than `wanted` operations need. */
@@ -137,20 +144,31 @@ export class Journal {
   rewrite(operations: readonly Operation[], applied: boolean): void {
     const lines = operations.map((o) => `${JSON.stringify(o)}\n`);
     if (applied) lines.push(`${APPLIED}\n`);
-    const temporary = `${this.#path}.new`;
-    writeFileSync(temporary, this.#header + lines.join(""), { mode: 0o600 });
-    renameSync(temporary, this.#path);
-    const { ino, size } = statSync(this.#path);
-    this.#known = { inode: ino, size };
+    this.#replace(this.#header + lines.join(""));
+    this.#know(openSync(this.#path, "r"), statSync(this.#path).size);
     this.#lines = lines.length;
+  }
+
+  #replace(content: string | Uint8Array): void {
+    const temporary = `${this.#path}.new`;
+    writeFileSync(temporary, content, { mode: 0o600 });
+    renameSync(temporary, this.#path);
   }
 
   remove(): void {
     rmSync(this.#path, { force: true });
     rmSync(`${this.#path}.new`, { force: true });
-    this.#known = undefined;
+    this.#know(undefined);
+  }
+
+  /** Releases the file. */
+  close(): void {
+    this.#know(undefined);
   }
 }
+
+const operationsOf = (lines: readonly string[]): Operation[] =>
+  lines.filter((line) => line !== APPLIED).map((line) => JSON.parse(line) as Operation);
 
 function truncate(path: string, size: number): void {
   const fd = openSync(path, "r+");

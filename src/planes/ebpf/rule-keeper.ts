@@ -266,6 +266,7 @@ export class RuleKeeper {
   /** Releases what this process holds. */
   close(): void {
     this.#forget();
+    this.#journal.close();
     this.#host.close();
   }
 }
