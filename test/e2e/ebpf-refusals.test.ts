@@ -1,16 +1,33 @@
 /** What the eBPF plane cannot do is refused, names who can, and changes nothing. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { memoryPlaces } from "../../src/planes/ebpf/memory.ts";
 import { ebpfMissing } from "../../src/planes/ebpf/probe.ts";
 import { DEVIATIONS, REFUSALS } from "../../src/planes/ebpf/refusals.ts";
 import { removeBpffs } from "../../src/sys/bpf/bpffs.ts";
+import { machineRoot } from "../../src/sys/bpf/machine-root.ts";
+import { section } from "../../src/wire/elf.ts";
 
 const missing = existsSync("dist/lvsd-ebpf.cjs") ? ebpfMissing() : "dist/ is not built";
 if (missing) console.log(`tests of what the eBPF plane refuses are left out: ${missing}`);
+
+/** The object with a program that begins with r6 = r9, when r9 has no value. */
+function spoilt(object: Buffer): Buffer {
+  section(object, "tc")!.set([0xbf, 0x96, 0, 0, 0, 0, 0, 0]);
+  return object;
+}
 
 describe.skipIf(missing)("the eBPF plane refuses", () => {
   const run = mkdtempSync(join(tmpdir(), "lvsd-refusals-"));
@@ -77,6 +94,37 @@ describe.skipIf(missing)("the eBPF plane refuses", () => {
     expect(ipvsadm("-a -t 10.0.0.1:8001 -r 10.0.1.99:80 -m").stderr).toMatch(why);
     expect(ipvsadm("-a -t 10.0.0.1:8000 -r 10.0.1.3:80 -m").stderr).toBe("");
     ipvsadm("-C");
+  });
+
+  test.each([
+    ["an object file that was cut off", (object: Buffer) => object.subarray(0, 5000)],
+    ["a program that the verifier does not take", spoilt],
+  ])("%s, and leaves nothing of the first rule", (_, broken) => {
+    const folder = mkdtempSync(join(tmpdir(), "lvsd-broken-"));
+    try {
+      for (const name of ["ipvsadm.cjs", "lvsd-ebpf.cjs"]) cpSync(`dist/${name}`, join(folder, name));
+      symlinkSync(resolve("node_modules"), join(folder, "node_modules"));
+      writeFileSync(join(folder, "lvsd.bpf.o"), broken(readFileSync("dist/lvsd.bpf.o")));
+      const line = [join(folder, "ipvsadm.cjs"), "-A", "-t", "10.0.0.1:80"];
+      const { status, stderr } = spawnSync("ip", ["netns", "exec", space, process.execPath, ...line], {
+        encoding: "utf8",
+        env,
+      });
+      expect(stderr).toMatch(/the eBPF plane cannot be set up here: .*LVSD_PLANE=engine/);
+      expect(status).not.toBe(0);
+      // Of no namespace anything, but the mount point and the lock of all.
+      expect(readdirSync(run).filter((name) => /\d/.test(name))).toEqual([]);
+      expect(readdirSync(`${machineRoot()}${run}/bpf`).filter((name) => /\d/.test(name))).toEqual([]);
+      expect(ipvsadm("-Ln").stdout).not.toMatch(/10\.0\.0\.1/);
+      // Settings that were there stay.
+      expect(command("lvsd", "settings expire_nodest_conn=1").stderr).toBe("");
+      spawnSync("ip", ["netns", "exec", space, process.execPath, ...line], { env });
+      expect(command("lvsd", "settings expire_nodest_conn").stdout).toMatch(/1\n/);
+      expect(ipvsadm("-A -t 10.0.0.1:80").stderr).toBe("");
+      expect(command("lvsd", "planes reset").stderr).toBe("");
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   test("nothing that lvsd planes and the manual do not tell", () => {

@@ -170,6 +170,7 @@ export class RuleKeeper {
 
   async #commit(rules: Rules, all: readonly Operation[], mirrored: readonly (() => void)[]): Promise<void> {
     const { presence } = this;
+    const before = presence.installed;
     if (!this.#journal.current) this.#journal.rewrite([], true);
     const size = this.#journal.size;
     this.#step("journal");
@@ -188,10 +189,14 @@ export class RuleKeeper {
       // The maps could not take it: back to what they had.
       this.#journal.undo(size);
       this.#forget();
+      const rules = this.#replay(this.#journal.read()?.operations ?? []);
+      // What this change brought goes with it; what cannot be taken away now, the next command finds without rules.
+      if (!before) await presence.remove().catch(() => undefined);
       if (presence.installed) {
-        this.#rules = this.#replay(this.#journal.read()?.operations ?? []);
-        presence.mirror(this.#rules).everything();
+        this.#rules = rules;
+        presence.mirror(rules).everything();
       }
+      if (!before && rules.isDefault) this.#journal.remove();
       throw error;
     }
     this.#step("applied");
