@@ -159,13 +159,13 @@ INLINE int write_answer6(packet *p, struct work *w, __u32 kind, __u32 mtu, __u32
 }
 
 /* The way back to a client, or to a server that is told of an error. */
-INLINE void route_back(packet *p, struct work *w, const __be32 *target)
+INLINE void route_back(packet *p, struct work *w, const __be32 *target, const __be32 *source, __u32 in)
 {
 	__u32 zero = 0;
 	struct trace *t;
 
 	if (!in_test(w)) {
-		route(p, w, w->family, target);
+		route(p, w, w->family, target, source, in);
 		return;
 	}
 	t = bpf_map_lookup_elem(&trace, &zero);
@@ -206,7 +206,7 @@ SHARED int answer(packet *p, struct work *w, __u32 kind, __u32 mtu, __u32 own)
 	if (w->family == 4 ? write_answer4(p, w, kind, mtu, quote, sum, from) : write_answer6(p, w, kind, mtu, quote, sum, from))
 		return drop(w, DROP_FAILED);
 	count_drop(reason);
-	route_back(p, w, w->saddr);
+	route_back(p, w, w->saddr, from, LO_IFINDEX);
 	if (w->way.kind == HOP_LOCAL)
 		return send_home(p, w, VERDICT_ANSWER);
 	if (w->way.kind == HOP_NONE)

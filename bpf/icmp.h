@@ -122,7 +122,7 @@ INLINE int finish_icmp(packet *p, struct work *w, __u64 difference)
 	return POKE(p, w->l4 + 2, &check, 2) != 0;
 }
 
-/* Server's side to client: the quoted packet becomes what the client sent, the sender becomes the VIP. */
+/* Server's side to client, by w->naddr and w->laddr: the quoted packet becomes what the client sent, the sender becomes the VIP. */
 SHARED int translate_error_reply(packet *p, struct work *w, struct work *q)
 {
 	struct conn *c = w ? conn_at(w->slot) : (struct conn *)0;
@@ -130,8 +130,6 @@ SHARED int translate_error_reply(packet *p, struct work *w, struct work *q)
 
 	if (!c || !q)
 		return 1;
-	GET_END(w->laddr, c, virtual, w->family);
-	GET_END(w->naddr, c, client, w->family);
 	put_outer_address(w, END_SOURCE, w->laddr, &difference);
 	if (put_quoted_address(p, q, END_TARGET, w->laddr, &difference) ||
 	    put_quoted_port(p, q, END_TARGET, c->virtual_port, &difference))
@@ -186,6 +184,7 @@ SHARED int icmp_reply(packet *p, struct work *w, struct work *q)
 	if (!is_sound(p, w))
 		return drop(w, DROP_MALFORMED);
 	GET_END(w->naddr, c, client, w->family);
+	GET_END(w->laddr, c, virtual, w->family);
 	if (w->hook == HOOK_INGRESS)
 		step = prepare_reply(p, w, w->naddr);
 	/* Errors are not answered with errors. */
@@ -448,15 +447,26 @@ INLINE int icmp(packet *p, struct work *w)
 	return relay(p, w, q);
 }
 
-/* AH and ESP follow the ISAKMP connection of their two ends. */
-INLINE int ipsec(packet *p, struct work *w)
+/*
+ * ignore_tunneled: what comes out of a tunnel of the kernel is the buffer that went in, and keeps this word. "LV"; ip_vs has a bit of its
+ * own there (skb->ipvs_property).
+ */
+#define TUNNELED 0x4c56
+
+/* Protocols without ports: AH and ESP follow the ISAKMP connection of their two ends, others may be tunnels. */
+INLINE int other(packet *p, struct work *w)
 {
 	struct config *g = the_config();
 	__u32 protocol = w->protocol;
 	struct conn *c;
 
-	if ((protocol != PROTO_AH && protocol != PROTO_ESP) || !g)
+	if (!g)
 		return accept(w);
+	if (protocol != PROTO_AH && protocol != PROTO_ESP) {
+		if (g->settings & SETTING_IGNORE_TUNNELED)
+			p->tc_index = TUNNELED;
+		return accept(w);
+	}
 	w->sport = w->dport = bpf_htons(ISAKMP_PORT);
 	w->protocol = PROTO_UDP;
 	packet_key(&w->key, w);

@@ -28,6 +28,8 @@ INLINE int read_packet(packet *p, struct work *w, const struct config *g, __u32 
 		return 1;
 	if (!(protocol == bpf_htons(ETH_IPV4) ? g->services4 : g->services6))
 		return 1;
+	if ((g->settings & SETTING_IGNORE_TUNNELED) && p->tc_index == TUNNELED)
+		return 1;
 	/* What a bridge port or a promiscuous interface overhears. */
 	if (p->pkt_type != 0 && hook != HOOK_EGRESS && hook != HOOK_MARKED && !(g->test & TEST_OUTPUT))
 		return 1;
@@ -72,7 +74,7 @@ INLINE int incoming(packet *p, __u32 l3, int marked)
 	if ((w->flow & FLOW_FRAGMENT) && (w->family == 6 || is_ported(w->protocol)) && join_fragment(w))
 		return accept(w);
 	if (!is_ported(w->protocol))
-		return ipsec(p, w);
+		return other(p, w);
 	if (!(w->flow & FLOW_TRUNCATED))
 		c = find_packet(w);
 	if (c && (w->flow & FLOW_REPLY))

@@ -70,8 +70,24 @@ INLINE int drop(struct work *w, __u32 reason)
 	return TC_ACT_SHOT;
 }
 
-/* Asks the routing table for the way to `target`; w->way. */
-INLINE void route(packet *p, struct work *w, __u32 family, const __be32 *target)
+/* What a route is looked up by. */
+INLINE void fib_ends(struct bpf_fib_lookup *fib, __u32 family, const __be32 *target, const __be32 *source)
+{
+	if (family == 4) {
+		fib->family = FAMILY_INET;
+		fib->ipv4_dst = target[0];
+		if (source)
+			fib->ipv4_src = source[0];
+	} else {
+		fib->family = FAMILY_INET6;
+		copy_address(fib->ipv6_dst, target);
+		if (source)
+			copy_address(fib->ipv6_src, source);
+	}
+}
+
+/* Asks the routing table for the way to `target`, of what comes from `source` (0 = not said) and in by an interface; w->way. */
+INLINE void route(packet *p, struct work *w, __u32 family, const __be32 *target, const __be32 *source, __u32 in)
 {
 	struct bpf_fib_lookup *fib = &w->fib;
 	struct way *way = &w->way;
@@ -79,15 +95,9 @@ INLINE void route(packet *p, struct work *w, __u32 family, const __be32 *target)
 	long found;
 
 	__builtin_memset(fib, 0, sizeof(*fib));
-	fib->ifindex = LO_IFINDEX;
+	fib->ifindex = in;
 	fib->tot_len = 1; /* asks for the path's MTU in return */
-	if (family == 4) {
-		fib->family = FAMILY_INET;
-		fib->ipv4_dst = target[0];
-	} else {
-		fib->family = FAMILY_INET6;
-		copy_address(fib->ipv6_dst, target);
-	}
+	fib_ends(fib, family, target, source);
 	found = bpf_fib_lookup(p, fib, sizeof(*fib), 0);
 	way->kind = HOP_NONE;
 	if (found == BPF_FIB_LKUP_RET_NOT_FWDED) {
@@ -154,7 +164,7 @@ INLINE void route_request(packet *p, struct work *w, __u32 family, const __be32 
 		__builtin_memcpy(way->target, cache->hop_target, 12);
 		return;
 	}
-	route(p, w, family, target);
+	route(p, w, family, target, (const __be32 *)0, LO_IFINDEX);
 	if (way->kind == HOP_LOCAL) {
 		/* "No route" looks the same: user space says which addresses are the director's. */
 		d = dest_at(id);

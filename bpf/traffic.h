@@ -35,10 +35,18 @@ INLINE void load_connection(struct work *w, const struct conn *c)
 	}
 }
 
-/* Finds the way to a client, and takes a hop off the packet; errors go to `own` server from the director's address towards it. */
+/*
+ * Finds the way to a client, and takes a hop off the packet: the way of what the director itself sends from the virtual address
+ * w->laddr, or, with snat_reroute=0, that of the packet as it came from the server.
+ */
 INLINE int prepare_reply(packet *p, struct work *w, const __be32 *client)
 {
-	route_back(p, w, client);
+	struct config *g = the_config();
+
+	if (g && (g->settings & SETTING_KEEP_ROUTE))
+		route_back(p, w, client, w->saddr, w->ifindex);
+	else
+		route_back(p, w, client, w->laddr, LO_IFINDEX);
 	if (w->way.kind == HOP_LOCAL)
 		return STEP_LOCAL;
 	if (w->way.kind == HOP_NONE)
@@ -68,6 +76,7 @@ SHARED int reply(packet *p, struct work *w)
 	if ((w->watched && ftp_reply(p, w)) || (w->method == METHOD_FULLNAT && fullnat_reply(p, w)))
 		return drop(w, DROP_FAILED);
 	GET_END(w->naddr, c, client, w->family);
+	GET_END(w->laddr, c, virtual, w->family);
 	if (w->hook == HOOK_INGRESS)
 		step = prepare_reply(p, w, w->naddr);
 	if (step != STEP_GO && step != STEP_LOCAL) {
@@ -81,7 +90,6 @@ SHARED int reply(packet *p, struct work *w)
 		count_out(w);
 	track(w, g, c, TOWARDS_CLIENT);
 	restart(c, w->now);
-	GET_END(w->laddr, c, virtual, w->family);
 	if (rewrite(p, w, END_SOURCE, c->virtual_port))
 		return drop(w, DROP_FAILED);
 	if (w->method == METHOD_FULLNAT && rewrite(p, w, END_TARGET, c->client_port))
@@ -103,6 +111,7 @@ SHARED int reply_once(packet *p, struct work *w)
 	w->method = METHOD_NAT;
 	unbind_connection(w->dest, 1);
 	SUB(&t->children, 1);
+	copy_address(w->laddr, w->template_key.target);
 	if (w->hook == HOOK_INGRESS)
 		step = prepare_reply(p, w, w->daddr);
 	if (step != STEP_GO && step != STEP_LOCAL) {
@@ -114,7 +123,6 @@ SHARED int reply_once(packet *p, struct work *w)
 	}
 	count_out(w);
 	assure(w->parent);
-	copy_address(w->laddr, w->template_key.target);
 	if (rewrite(p, w, END_SOURCE, w->template_key.target_port))
 		return drop(w, DROP_FAILED);
 	return w->hook == HOOK_INGRESS ? send_reply(p, w, step) : deliver(w);

@@ -230,10 +230,11 @@ SHARED int xdp_request(struct xdp_md *x, struct work *w)
 	return xdp_send(x, w);
 }
 
-/* The way to a client, if XDP may send there and the packet fits. */
-INLINE int xdp_route_back(struct xdp_md *x, struct work *w, const __be32 *client)
+/* The way to the client w->naddr (prepare_reply), if XDP may send there and the packet fits. */
+INLINE int xdp_route_back(struct xdp_md *x, struct work *w, const struct config *g)
 {
 	struct bpf_fib_lookup *fib = &w->fib;
+	int keep = g->settings & SETTING_KEEP_ROUTE;
 	struct trace *t;
 	__u32 zero = 0;
 
@@ -243,15 +244,9 @@ INLINE int xdp_route_back(struct xdp_md *x, struct work *w, const __be32 *client
 		return t && (!t->mtu || w->length <= t->mtu);
 	}
 	__builtin_memset(fib, 0, sizeof(*fib));
-	fib->ifindex = LO_IFINDEX;
+	fib->ifindex = keep ? x->ingress_ifindex : LO_IFINDEX;
 	fib->tot_len = w->length;
-	if (w->family == 4) {
-		fib->family = FAMILY_INET;
-		fib->ipv4_dst = client[0];
-	} else {
-		fib->family = FAMILY_INET6;
-		copy_address(fib->ipv6_dst, client);
-	}
+	fib_ends(fib, w->family, w->naddr, keep ? w->saddr : w->laddr);
 	if (bpf_fib_lookup(x, fib, sizeof(*fib), 0) != BPF_FIB_LKUP_RET_SUCCESS || !is_outlet(fib->ifindex))
 		return 0;
 	w->way.ifindex = fib->ifindex;
@@ -272,9 +267,9 @@ SHARED int xdp_reply(struct xdp_md *x, struct work *w)
 	if (w->method != METHOD_NAT || w->watched || w->ttl <= 1 || xdp_lacks_checksum(x, w) || !chance(w->test, 64))
 		return XDP_PASS;
 	GET_END(w->naddr, c, client, w->family);
-	if (!xdp_route_back(x, w, w->naddr))
-		return XDP_PASS;
 	GET_END(w->laddr, c, virtual, w->family);
+	if (!xdp_route_back(x, w, g))
+		return XDP_PASS;
 	if (xdp_rewrite(x, w, END_SOURCE, w->laddr, c->virtual_port))
 		return XDP_PASS;
 	if (w->available)

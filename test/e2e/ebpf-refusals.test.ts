@@ -57,13 +57,9 @@ describe.skipIf(missing)("the eBPF plane refuses", () => {
     rmSync(run, { recursive: true, force: true });
   });
 
-  test.each([
-    ["conntrack=1", /connection tracking/],
-    ["snat_reroute=0", /routed anew/],
-    ["ignore_tunneled=1", /not told apart/],
-  ])("the setting %s", (setting, why) => {
-    const { status, stderr } = command("lvsd", `settings ${setting}`);
-    expect(stderr).toMatch(why);
+  test("the setting conntrack=1", () => {
+    const { status, stderr } = command("lvsd", "settings conntrack=1");
+    expect(stderr).toMatch(/netfilter's connection tracking; the engine and the kernel plane have it/);
     expect(status).not.toBe(0);
   });
 

@@ -107,6 +107,35 @@ describe.skipIf(missing)("the eBPF plane forwards real packets", () => {
     expect((await net.get("http://[2001:db8:1::100]/big"))[0]!.length).toBe(8 << 20);
   });
 
+  test("replies of NAT by the route of the virtual address, or with snat_reroute=0 by their own", async () => {
+    // A client behind the network, and rules by which one of the two ways leads nowhere.
+    net.ip("client", "addr add 10.8.0.2/32 dev lo");
+    net.ip("director", "route add 10.8.0.2 via 10.1.0.2");
+    net.ip("director", "route add blackhole 10.8.0.2 table 77");
+    const ask = () =>
+      net.run("client", ...`curl -sS -m 1 --interface 10.8.0.2 http://10.1.0.100/`.split(" ")).then(
+        (answer) => answer.split(" ")[1],
+        () => "silence",
+      );
+    const got: Record<string, string | undefined> = { "no rule": await ask() };
+    for (const rule of ["from 10.1.0.100", "from 10.2.0.0/24 iif eth1"]) {
+      net.ip("director", `rule add ${rule} lookup 77`);
+      for (const setting of ["snat_reroute=1", "snat_reroute=0"]) {
+        await net.run("director", "lvsd", "settings", setting);
+        got[`${rule}, ${setting}`] = await ask();
+      }
+      net.ip("director", `rule del ${rule} lookup 77`);
+    }
+    await net.run("director", "lvsd", "settings", "snat_reroute=1");
+    expect(got).toEqual({
+      "no rule": "10.8.0.2",
+      "from 10.1.0.100, snat_reroute=1": "silence",
+      "from 10.1.0.100, snat_reroute=0": "10.8.0.2",
+      "from 10.2.0.0/24 iif eth1, snat_reroute=1": "10.8.0.2",
+      "from 10.2.0.0/24 iif eth1, snat_reroute=0": "silence",
+    });
+  });
+
   test("by the mark that iptables gave them", async () => {
     net.ip("director", "addr add 10.1.0.102/32 dev eth0");
     const mark =

@@ -72,6 +72,8 @@ describe.skipIf(reason !== "")("the eBPF plane on kernel 6.1", () => {
   it("loads its programs", () => ok("kernel loads the programs"));
   it("reads how much memory is left, for the automatic defence modes", () =>
     ok("kernel reads how much memory is left"));
+  it("leaves alone what came out of a tunnel, with ignore_tunneled=1 only", () =>
+    ok("kernel leaves alone what came out of a tunnel"));
   it("removes what a deleted namespace left", () => ok("kernel removes what a deleted namespace left"));
   for (const name of ["rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "sh", "dh", "mh", "lblc", "lblcr"])
     it(`chooses among 19 servers as the model does: ${name}`, () => ok(`scheduler ${name}`));

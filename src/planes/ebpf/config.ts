@@ -25,8 +25,6 @@ const BIT = {
 /** Settings that need more than the BPF programs do, with the values that are refused, and why. */
 const REFUSED: { readonly [K in keyof Settings]?: { test(value: unknown): boolean; why: string } } = {
   conntrack: { test: (v) => v !== 0, why: "packets do not pass netfilter's connection tracking" },
-  snat_reroute: { test: (v) => v === 0, why: "replies are always routed anew" },
-  ignore_tunneled: { test: (v) => v !== 0, why: "packets that another director sent are not told apart" },
 };
 
 /** Refuses what this plane cannot do. @throws UnsupportedError that names the planes that can */
@@ -68,6 +66,8 @@ function settingBits(s: Settings): number {
     on(s.schedule_icmp, SETTING.scheduleIcmp) |
     on(s.pmtu_disc, SETTING.pmtuDisc) |
     on(s.fullnat_toa, SETTING.fullnatToa) |
+    on(!s.snat_reroute, SETTING.keepRoute) |
+    on(s.ignore_tunneled, SETTING.ignoreTunneled) |
     on(s.run_estimation, SETTING.runEstimation)
   );
 }

@@ -101,6 +101,9 @@ export const SETTING = {
   scheduleIcmp: 64,
   pmtuDisc: 128,
   fullnatToa: 256,
+  /** snat_reroute=0. */
+  keepRoute: 512,
+  ignoreTunneled: 1024,
   runEstimation: 2048,
 } as const;
 
