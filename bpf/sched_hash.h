@@ -80,10 +80,10 @@ struct walk {
 	__u32 found;
 };
 
-static long try_sh(__u32 k, struct walk *walk)
+/* One step: 1 ends the walk, at a server or in an empty table. */
+INLINE long try_entry(struct walk *walk, __u32 slot)
 {
-	__u32 offset = (k + walk->slot) % SH_SLOTS;
-	__u32 id = entry_of(walk->table, (offset + walk->slot) % SH_SLOTS);
+	__u32 id = entry_of(walk->table, slot);
 
 	if (!id)
 		return 1;
@@ -93,11 +93,32 @@ static long try_sh(__u32 k, struct walk *walk)
 	return 1;
 }
 
+/* The server at walk->slot, or, with fallback, the first usable one of the walk from there. */
+INLINE int look_up(struct work *w, struct walk *walk, __u32 flags, __u32 slots, long (*step)(__u32, struct walk *))
+{
+	__u32 id = entry_of(walk->table, walk->slot);
+
+	if (usable_id(id))
+		return id;
+	if (!id || !(flags & SERVICE_FLAG_SCHED_FALLBACK))
+		return 0;
+	/* Not a constant: kernels before 6.7 would believe that it stays 0. */
+	walk->found = w->zero;
+	bpf_loop(slots, step, walk, 0);
+	return walk->found;
+}
+
+static long try_sh(__u32 k, struct walk *walk)
+{
+	__u32 offset = (k + walk->slot) % SH_SLOTS;
+
+	return try_entry(walk, (offset + walk->slot) % SH_SLOTS);
+}
+
 /* Source hashing. */
 SHARED int pick_sh(struct work *w, __u32 service, __u32 flags)
 {
 	struct walk walk = {};
-	__u32 id;
 
 	if (!w)
 		return 0;
@@ -105,15 +126,7 @@ SHARED int pick_sh(struct work *w, __u32 service, __u32 flags)
 	if (!walk.table)
 		return 0;
 	walk.slot = hash8(client_value(w, flags));
-	id = entry_of(walk.table, walk.slot);
-	if (usable_id(id))
-		return id;
-	if (!id || !(flags & SERVICE_FLAG_SCHED_FALLBACK))
-		return 0;
-	/* Not a constant: kernels before 6.7 would believe that it stays 0. */
-	walk.found = w->zero;
-	bpf_loop(SH_SLOTS, try_sh, &walk, 0);
-	return walk.found;
+	return look_up(w, &walk, flags, SH_SLOTS, try_sh);
 }
 
 #define ROTATE(x, n) (((x) << (n)) | ((x) >> (64 - (n))))
@@ -149,21 +162,13 @@ INLINE __u32 mh_slot(__u32 value)
 
 static long try_mh(__u32 k, struct walk *walk)
 {
-	__u32 id = entry_of(walk->table, mh_slot(walk->value + (k + walk->slot) % MH_SLOTS));
-
-	if (!id)
-		return 1;
-	if (!usable_id(id))
-		return 0;
-	walk->found = id;
-	return 1;
+	return try_entry(walk, mh_slot(walk->value + (k + walk->slot) % MH_SLOTS));
 }
 
 /* Maglev hashing. */
 SHARED int pick_mh(struct work *w, __u32 service, __u32 flags)
 {
 	struct walk walk = {};
-	__u32 id;
 
 	if (!w)
 		return 0;
@@ -172,14 +177,7 @@ SHARED int pick_mh(struct work *w, __u32 service, __u32 flags)
 		return 0;
 	walk.value = client_value(w, flags);
 	walk.slot = mh_slot(walk.value);
-	id = entry_of(walk.table, walk.slot);
-	if (usable_id(id))
-		return id;
-	if (!id || !(flags & SERVICE_FLAG_SCHED_FALLBACK))
-		return 0;
-	walk.found = w->zero;
-	bpf_loop(MH_SLOTS, try_mh, &walk, 0);
-	return walk.found;
+	return look_up(w, &walk, flags, MH_SLOTS, try_mh);
 }
 
 /* Destination hashing. Its list is w->scan's. */
