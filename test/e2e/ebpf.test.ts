@@ -149,7 +149,20 @@ describe.skipIf(missing)("the eBPF plane forwards real packets", () => {
     ];
     expect(answers.sort()).toEqual(["server1 10.1.0.2", "server2 10.1.0.2"]);
     expect((await net.get("http://10.1.0.102/big"))[0]!.length).toBe(8 << 20);
-    await net.ipvsadm("-D -f 7");
+    // Marks come and go one by one, also where somebody took the table away.
+    const restore = (...rules: string[]) =>
+      net.run("director", "sh", "-c", `printf '%s\\n' "$@" | ipvsadm -R`, "sh", ...rules);
+    // nft shows them with their bytes the other way round.
+    const marks = async () =>
+      [...(await net.run("director", "nft", "list", "table", "ip", "lvsd-marks")).matchAll(/0x(..)000000/g)]
+        .map(([, byte]) => Number.parseInt(byte!, 16))
+        .sort((a, b) => a - b);
+    await restore("-A -f 8 -s rr", "-A -f 9 -s rr", "-D -f 8", "-A -f 10 -s rr");
+    expect(await marks()).toEqual([7, 9, 10]);
+    await net.run("director", "nft", "delete", "table", "ip", "lvsd-marks");
+    await restore("-D -f 9", "-A -f 11 -s rr", "-D -f 10");
+    expect(await marks()).toEqual([7, 11]);
+    await restore("-D -f 7", "-D -f 11");
     expect(await net.run("director", "ip", "link")).not.toContain("lvsd0");
   });
 

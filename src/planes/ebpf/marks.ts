@@ -13,6 +13,7 @@ import { parseAddress } from "../../wire/address.ts";
 import { LITTLE_ENDIAN, NetlinkWriter } from "../../wire/netlink.ts";
 import { HOOK } from "../../wire/nfqueue.ts";
 import { META, NFPROTO, TableWriter } from "../../wire/nftables.ts";
+import type { MarkChange } from "./rules.ts";
 
 /** The two ends of the device pair. */
 export const MARK_DEVICE = "lvsd0";
@@ -49,6 +50,19 @@ export function bringMarks(marks: Marks): void {
     throw new UnsupportedError(
       `services by firewall mark need nftables with "dup" (CONFIG_NFT_DUP_IPV4, CONFIG_NFT_DUP_IPV6; ${error.code}); the engine and the kernel plane need neither`,
     );
+  }
+}
+
+/** Brings single marks in line where tables are. @throws SysError when they are not */
+export function changeMarks(changes: readonly MarkChange[]): void {
+  for (const family of [4, 6] as const) {
+    const some = changes.filter((change) => change.family === family);
+    if (some.length === 0) continue;
+    transaction(family, (t) => {
+      let last = 0;
+      for (const { mark, by } of some) last = t.elements("marks", [word(mark)], by > 0 ? "add" : "delete");
+      return last;
+    });
   }
 }
 

@@ -25,7 +25,7 @@ import {
 import { lock } from "./lock.ts";
 import type { RulesHost } from "./machine.ts";
 import { Maps } from "./maps.ts";
-import { bringMarks, forgetMarks } from "./marks.ts";
+import { bringMarks, changeMarks, forgetMarks } from "./marks.ts";
 import { Migration } from "./migration.ts";
 import { Mirror } from "./mirror.ts";
 import { prepareNamespace, restoreNamespace } from "./namespace.ts";
@@ -48,8 +48,9 @@ export class Presence {
   #mirror: Mirror | undefined;
   #hookedAt = Number.NEGATIVE_INFINITY;
   #looked = false;
-  /** What {@link bringMarks} was told last; "" = nothing yet. */
-  #marks = "";
+  /** The rules whose marks netfilter has, but for what is in their markChanges; and how many, by family. */
+  #marked: Rules | undefined;
+  readonly #marks = { 4: 0, 6: 0 };
   /** Whether the replies of servers on this host are looked at. */
   #local = false;
 
@@ -171,7 +172,8 @@ export class Presence {
       this.#step("uninstall");
       uninstall(this.#paths);
       forgetMarks();
-      this.#marks = "";
+      this.#marked = undefined;
+      this.#marks[4] = this.#marks[6] = 0;
       restoreNamespace(this.#paths);
     });
   }
@@ -207,27 +209,40 @@ export class Presence {
   /** {@link hook} after a change of the rules: when they need other hooks, and otherwise now and then. */
   async hookAgain(rules: Rules): Promise<void> {
     if (
-      this.#hasOtherMarks(rules) ||
+      this.#needsTables(rules) ||
       performance.now() - this.#hookedAt > HOOK_AGAIN_MS ||
       this.mirror(rules).hasLocal !== this.#local
     )
       await this.hook(rules);
   }
 
-  /** Whether netfilter's rules are behind; a mark may have come in another's place. */
-  #hasOtherMarks(rules: Rules): boolean {
-    return rules.census.marked > 0 || this.#marks !== ""
-      ? JSON.stringify(marksOf(rules)) !== this.#marks
-      : false;
+  /** Brings single marks that came or went to netfilter; whether more is to be done there, by {@link hook}. */
+  #needsTables(rules: Rules): boolean {
+    const { markChanges } = rules;
+    if (this.#marked !== rules) return rules.census.marked + this.#marks[4] + this.#marks[6] > 0;
+    if (markChanges.length === 0) return false;
+    const after = { ...this.#marks };
+    for (const { family, by } of markChanges) after[family] += by;
+    for (const { family } of markChanges) if (this.#marks[family] === 0 || after[family] === 0) return true;
+    try {
+      changeMarks(markChanges);
+    } catch {
+      return true; // somebody removed a table
+    }
+    Object.assign(this.#marks, after);
+    markChanges.length = 0;
+    return false;
   }
 
   /** Netfilter's rules for firewall marks follow the services. */
   #bringMarks(rules: Rules): void {
+    if (this.#marked === rules && rules.markChanges.length === 0) return;
     const marks = marksOf(rules);
-    const key = JSON.stringify(marks);
-    if (key === this.#marks) return;
     bringMarks(marks);
-    this.#marks = key;
+    this.#marked = rules;
+    this.#marks[4] = marks[4].length;
+    this.#marks[6] = marks[6].length;
+    rules.markChanges.length = 0;
   }
 
   async #globally<T>(work: () => T): Promise<T> {

@@ -60,6 +60,13 @@ export interface Census {
   oneWay: number;
 }
 
+/** A firewall mark for which a service came (1) or went (-1). */
+export interface MarkChange {
+  readonly family: 4 | 6;
+  readonly mark: number;
+  readonly by: 1 | -1;
+}
+
 /** A service that was removed and made anew finds its destinations' connections again, but not their counters. */
 export type Heritage = "nothing" | "connections" | "everything";
 
@@ -74,6 +81,8 @@ export class Rules {
   readonly settings: Settings = { ...DEFAULT_SETTINGS };
   timeouts: Timeouts = DEFAULT_TIMEOUTS;
   readonly census: Census = { services4: 0, services6: 0, marked: 0, ftp: 0, anyPort: 0, sip: 0, oneWay: 0 };
+  /** Marks that came or went with their services since whoever follows them emptied this. */
+  readonly markChanges: MarkChange[] = [];
   /** Number 0 stands for "none" and for everything together. */
   readonly #serviceNumbers = new Numbers(1);
   readonly #destinationNumbers = new Numbers(1);
@@ -196,8 +205,10 @@ export class Rules {
     if (service.family === 4) census.services4 += by;
     else census.services6 += by;
     if (isSip(service)) census.sip += by;
-    if (service.fwmark !== 0) census.marked += by;
-    else if (service.port === 0) census.anyPort += by;
+    if (service.fwmark !== 0) {
+      census.marked += by;
+      this.markChanges.push({ family: service.family, mark: service.fwmark, by });
+    } else if (service.port === 0) census.anyPort += by;
     else if (service.port === FTP_PORT && service.protocol === PROTOCOL_NUMBER.tcp) census.ftp += by;
   }
 
