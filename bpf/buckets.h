@@ -163,6 +163,32 @@ INLINE struct bucket *bucket_of(__u64 hash, __u32 probe)
 
 /* --- looking up -------------------------------------------------------------------------------------------------------------- */
 
+/* leads_to() where speed is not what counts. */
+SHARED int is_same(__u64 ref, const struct key *k)
+{
+	return k && leads_to(ref, k);
+}
+
+/* The reference of a key that found its own bucket full, 0 = none. */
+SHARED __u64 find_spilled(const struct key *k, __u64 hash)
+{
+	struct bucket *b;
+	__u64 ref;
+
+	for (__u32 probe = 1; probe < PROBES; probe++) {
+		b = bucket_of(hash, probe);
+		if (!b)
+			return 0;
+#pragma clang loop unroll(disable)
+		for (__u32 i = 0; i < LIMIT_REFS; i++) {
+			ref = READ_ONCE(b->refs[i]);
+			if (tag_of(ref) == tag_of(hash) && is_same(ref, k))
+				return ref;
+		}
+	}
+	return 0;
+}
+
 /* The reference of a key, 0 = none. */
 SHARED __u64 find_ref(const struct key *k)
 {
@@ -174,20 +200,16 @@ SHARED __u64 find_ref(const struct key *k)
 		return 0;
 	hash = hash_of(k, g);
 	tag = tag_of(hash);
-	for (__u32 probe = 0; probe < PROBES; probe++) {
-		b = bucket_of(hash, probe);
-		if (!b)
-			return 0;
+	b = bucket_of(hash, 0);
+	if (!b)
+		return 0;
 #pragma clang loop unroll(disable)
-		for (__u32 i = 0; i < LIMIT_REFS; i++) {
-			ref = READ_ONCE(b->refs[i]);
-			if (tag_of(ref) == tag && leads_to(ref, k))
-				return ref;
-		}
-		if (!probe && !READ_ONCE(b->spilled))
-			return 0;
+	for (__u32 i = 0; i < LIMIT_REFS; i++) {
+		ref = READ_ONCE(b->refs[i]);
+		if (tag_of(ref) == tag && leads_to(ref, k))
+			return ref;
 	}
-	return 0;
+	return READ_ONCE(b->spilled) ? find_spilled(k, hash) : 0;
 }
 
 /* --- taking out --------------------------------------------------------------------------------------------------------------- */
@@ -285,7 +307,7 @@ SHARED int outdo(const struct key *k, __u64 hash, __u64 own, __u32 how)
 				how |= BEHIND;
 				continue;
 			}
-			if (tag_of(ref) != tag_of(own) || !leads_to(ref, k))
+			if (tag_of(ref) != tag_of(own) || !is_same(ref, k))
 				continue;
 			if (!(ref & REF_TENTATIVE ? how & BEHIND : (how & REPLACES) && (ref & REF_REPLY)))
 				return KEY_TAKEN;

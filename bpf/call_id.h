@@ -117,27 +117,53 @@ SHARED int scan_byte(struct work *w, __u32 b)
 	return at;
 }
 
-/* Reads `count` bytes of the scratch; 1 when the scan has come to an end. */
-SHARED int scan_bytes(struct work *w, __u32 count)
+/* Bytes that are scanned in a function of their own, for the verifier's sake. */
+#define CALL_STRIDE 16
+
+/* Reads the scratch from `from` on, up to `count` or CALL_STRIDE bytes; 1 when the scan has come to an end. */
+SHARED int scan_bytes(struct work *w, __u32 from, __u32 count)
 {
 	__u32 at;
 
 	if (!w)
 		return 1;
-	for (__u32 i = 0; i < CALL_CHUNK; i++) {
-		if (i >= count)
+	for (__u32 i = 0; i < CALL_STRIDE; i++) {
+		if (from + i >= count)
 			return 0;
-		at = scan_byte(w, w->scratch[i]);
+		at = scan_byte(w, w->scratch[(from + i) & (CALL_CHUNK - 1)]);
 		if (at == SCAN_FOUND || at == SCAN_NONE)
 			return 1;
 	}
 	return 0;
 }
 
+/* Scans the datagram from `at` on, no more than a chunk; how many bytes were read, 0 when the scan has come to an end. */
+SHARED int scan_datagram(packet *p, struct work *w, __u32 at, __u32 end)
+{
+	__u32 more;
+
+	if (!w || at >= end)
+		return 0;
+	/* How many beside the first: at least one is read, and at most all that there is room for. */
+	more = end - at - 1;
+	if (more > CALL_CHUNK - 1)
+		more = CALL_CHUNK - 1;
+	BOUND(more, CALL_CHUNK - 1);
+	if (bpf_skb_load_bytes(p, at, w->scratch, more + 1)) {
+		w->scanning = SCAN_NONE;
+		return 0;
+	}
+	for (__u32 from = 0; from < CALL_CHUNK; from += CALL_STRIDE) {
+		if (scan_bytes(w, from, more + 1))
+			return 0;
+	}
+	return more + 1;
+}
+
 /* Puts the Call-ID of the UDP datagram on the worksheet; 0 when there is none. */
 SHARED int read_call_id(packet *p, struct work *w)
 {
-	__u32 at, end, more;
+	__u32 at, end, read;
 
 	if (!w)
 		return 0;
@@ -145,18 +171,10 @@ SHARED int read_call_id(packet *p, struct work *w)
 	end = w->l3 + w->length;
 	w->scanning = SCAN_LINE;
 	for (int i = 0; i < CALL_CHUNKS; i++) {
-		if (at >= end)
+		read = scan_datagram(p, w, at, end);
+		if (!read)
 			break;
-		/* How many beside the first: at least one is read, and at most all that there is room for. */
-		more = end - at - 1;
-		if (more > CALL_CHUNK - 1)
-			more = CALL_CHUNK - 1;
-		BOUND(more, CALL_CHUNK - 1);
-		if (bpf_skb_load_bytes(p, at, w->scratch, more + 1))
-			return 0;
-		if (scan_bytes(w, more + 1))
-			break;
-		at += more + 1;
+		at += read;
 	}
 	if (w->scanning != SCAN_FOUND)
 		return 0;

@@ -13,7 +13,7 @@
 /* Extension headers that are walked; packets with more are left to the stack. */
 #define EXTENSIONS 6
 
-enum { PARSE_OK, PARSE_UNKNOWN };
+enum { PARSE_OK, PARSE_UNKNOWN, PARSE_MORE };
 
 INLINE int parse4(packet *p, struct work *w, __u32 l3, __u32 room)
 {
@@ -55,38 +55,46 @@ INLINE int parse4(packet *p, struct work *w, __u32 l3, __u32 room)
 	return PARSE_OK;
 }
 
+/* Steps over an extension header; PARSE_MORE when another one may follow. */
+SHARED int skip_extension(packet *p, struct work *w, __u32 end)
+{
+	__u8 *head;
+	__u32 word;
+
+	if (!w)
+		return PARSE_UNKNOWN;
+	head = w->scratch;
+	if (w->protocol != EXTENSION_FRAGMENT && w->protocol != EXTENSION_HOP_BY_HOP &&
+	    w->protocol != EXTENSION_ROUTING && w->protocol != EXTENSION_OPTIONS)
+		return PARSE_OK;
+	if (w->l4 + 8 > end || PEEK(p, w->l4, head, 8))
+		return PARSE_UNKNOWN;
+	if (w->protocol != EXTENSION_FRAGMENT) {
+		w->protocol = head[0];
+		w->l4 += (head[1] + 1) * 8;
+		return w->l4 > end ? PARSE_UNKNOWN : PARSE_MORE;
+	}
+	word = (head[2] << 8) | head[3];
+	w->frag_id = *(__u32 *)&head[4];
+	w->protocol = head[0];
+	w->l4 += 8;
+	if (word & 0xfff9)
+		w->flow |= FLOW_FRAGMENT;
+	if (!(word & 0xfff8))
+		return PARSE_MORE;
+	w->flow |= FLOW_LATER;
+	return PARSE_OK;
+}
+
 /* Walks the extension headers; w->l4 and w->protocol are where and what comes behind. */
 INLINE int walk6(packet *p, struct work *w, __u32 end)
 {
+	int found;
+
 	for (int i = 0; i < EXTENSIONS; i++) {
-		__u8 *head = w->scratch;
-
-		if (w->protocol == EXTENSION_FRAGMENT) {
-			__u32 word;
-
-			if (w->l4 + 8 > end || PEEK(p, w->l4, head, 8))
-				return PARSE_UNKNOWN;
-			word = (head[2] << 8) | head[3];
-			w->frag_id = *(__u32 *)&head[4];
-			w->protocol = head[0];
-			w->l4 += 8;
-			if (word & 0xfff9)
-				w->flow |= FLOW_FRAGMENT;
-			if (word & 0xfff8) {
-				w->flow |= FLOW_LATER;
-				return PARSE_OK;
-			}
-		} else if (w->protocol == EXTENSION_HOP_BY_HOP || w->protocol == EXTENSION_ROUTING ||
-			   w->protocol == EXTENSION_OPTIONS) {
-			if (w->l4 + 8 > end || PEEK(p, w->l4, head, 8))
-				return PARSE_UNKNOWN;
-			w->protocol = head[0];
-			w->l4 += (head[1] + 1) * 8;
-			if (w->l4 > end)
-				return PARSE_UNKNOWN;
-		} else {
-			return PARSE_OK;
-		}
+		found = skip_extension(p, w, end);
+		if (found != PARSE_MORE)
+			return found;
 	}
 	return PARSE_UNKNOWN;
 }

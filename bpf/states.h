@@ -64,49 +64,76 @@ INLINE __u32 next_state(const struct work *w, __u32 in_force, __u32 direction, _
 	return next;
 }
 
+/* What a packet makes of the control word of a connection. */
+INLINE __u64 step(const struct work *w, __u32 in_force, __u64 ctl, __u32 given)
+{
+	__u32 flags = ctl_flags(ctl), state = ctl_state(ctl), direction = given, active, next;
+
+	if (flags & CONN_FLAG_NO_OUTPUT) {
+		if (given == TOWARDS_CLIENT)
+			flags &= ~CONN_FLAG_NO_OUTPUT;
+		else
+			direction = ONE_SIDED;
+	}
+	next = next_state(w, in_force, direction, state, &active);
+	if (next != state && (flags & CONN_FLAG_METHOD_MASK) != METHOD_BYPASS && active == !!(flags & CONN_FLAG_INACTIVE))
+		flags ^= CONN_FLAG_INACTIVE;
+	return ctl_make(ctl_generation(ctl), flags, next, PHASE_LIVE);
+}
+
+INLINE int is_packets_own(const struct work *w, __u64 ctl)
+{
+	return ctl_phase(ctl) == PHASE_LIVE && (ctl_generation(ctl) & 0x7fffffff) == w->tag >> 1;
+}
+
+/* The connection ended meanwhile. */
+#define NO_STATE 16
+
+/* A packet that changes its connection's control word: what hangs on it is changed, too. The state afterwards. */
+SHARED int change_state(struct work *w, __u32 given)
+{
+	struct conn *c = w ? conn_at(w->slot) : (struct conn *)0;
+	struct config *g = the_config();
+	__u64 ctl = 0, changed = 0;
+	__u32 state;
+
+	if (!c || !g)
+		return NO_STATE;
+	for (int i = 0; i < TRIES; i++) {
+		ctl = READ_ONCE(c->ctl);
+		if (!is_packets_own(w, ctl))
+			return NO_STATE;
+		changed = step(w, g->in_force, ctl, given);
+		if (changed == ctl || CAS(&c->ctl, ctl, changed) == ctl)
+			break;
+		changed = ctl;
+	}
+	state = ctl_state(changed);
+	if (ctl_flags(ctl ^ changed) & CONN_FLAG_INACTIVE)
+		move_connection(c->dest, !(ctl_flags(changed) & CONN_FLAG_INACTIVE));
+	if (state != ctl_state(ctl)) {
+		if (state == (w->protocol == PROTO_TCP ? TCP_STATE_ESTABLISHED : SCTP_STATE_ESTABLISHED) && c->parent)
+			assure(c->parent);
+		announce_state(w, g, c, state);
+	}
+	return state;
+}
+
 /* Runs the state machine of TCP or SCTP. */
 INLINE void track_states(struct work *w, struct config *g, struct conn *c, __u32 given)
 {
-	__u32 in_force = g->in_force, established = w->protocol == PROTO_TCP ? 1 : 8;
-	__u32 next = 0, state = 0, flags, active, direction;
-	int moved = 0;
+	__u64 ctl = READ_ONCE(c->ctl);
+	__u32 state = ctl_state(ctl), timeout;
 
-	for (int i = 0; i < TRIES; i++) {
-		__u64 ctl = READ_ONCE(c->ctl), changed;
-
-		if (ctl_phase(ctl) != PHASE_LIVE || (ctl_generation(ctl) & 0x7fffffff) != w->tag >> 1)
-			return;
-		flags = ctl_flags(ctl);
-		state = ctl_state(ctl);
-		direction = given;
-		if (flags & CONN_FLAG_NO_OUTPUT) {
-			if (given == TOWARDS_CLIENT)
-				flags &= ~CONN_FLAG_NO_OUTPUT;
-			else
-				direction = ONE_SIDED;
-		}
-		next = next_state(w, in_force, direction, state, &active);
-		moved = next != state && (flags & CONN_FLAG_METHOD_MASK) != METHOD_BYPASS &&
-			active == !!(flags & CONN_FLAG_INACTIVE);
-		if (moved)
-			flags ^= CONN_FLAG_INACTIVE;
-		changed = ctl_make(ctl_generation(ctl), flags, next, PHASE_LIVE);
-		if (changed == ctl)
-			break;
-		if (CAS(&c->ctl, ctl, changed) == ctl)
-			break;
-		moved = 0;
-		next = state;
-	}
-	if (moved)
-		move_connection(c->dest, !(flags & CONN_FLAG_INACTIVE));
-	if (next != state && next == established && c->parent)
-		assure(c->parent);
-	if (next != state)
-		announce_state(w, g, c, next);
-	state = w->protocol == PROTO_TCP ? g->tcp_ms[next & 15] : g->sctp_ms[next & 15];
-	if (c->timeout_ms != state)
-		WRITE_ONCE(c->timeout_ms, state);
+	if (!is_packets_own(w, ctl))
+		return;
+	if (step(w, g->in_force, ctl, given) != ctl)
+		state = change_state(w, given);
+	if (state == NO_STATE)
+		return;
+	timeout = w->protocol == PROTO_TCP ? g->tcp_ms[state & 15] : g->sctp_ms[state & 15];
+	if (c->timeout_ms != timeout)
+		WRITE_ONCE(c->timeout_ms, timeout);
 }
 
 /* What a packet means to its connection. The caller restarts the timer. */
@@ -119,9 +146,7 @@ INLINE void track(struct work *w, struct config *g, struct conn *c, __u32 direct
 			assure(c->parent);
 	} else if (w->flow & FLOW_LATER) {
 		/* Nothing to read. */
-	} else if (w->protocol == PROTO_TCP) {
-		track_states(w, g, c, direction);
-	} else if (w->protocol == PROTO_SCTP && w->l4_first != 255) {
+	} else if (w->protocol == PROTO_TCP || (w->protocol == PROTO_SCTP && w->l4_first != 255)) {
 		track_states(w, g, c, direction);
 	}
 }
