@@ -149,7 +149,7 @@ export class Twins {
       ...(xdp ? [PROGRAMS.xdp] : []),
     ];
     const sizes = { connections: 4096, buckets: 2048, services: 64, dests: 256 };
-    const object = loadImage(image().bytes, sizes, {}, (program) => !used.includes(program));
+    const object = loadImage(image().bytes, sizes, used);
     this.maps = new LoadedMaps(object);
     this.#mirror = new Mirror(
       this.maps,

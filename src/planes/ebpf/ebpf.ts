@@ -20,9 +20,6 @@ import {
 import type { Settings } from "../../core/settings.ts";
 import type { Timeouts } from "../../core/timeouts.ts";
 import type { VirtualService } from "../../core/virtual.ts";
-import { openPin } from "../../sys/bpf/pins.ts";
-import { call } from "../../sys/bpf/program.ts";
-import { close } from "../../sys/libc.ts";
 import type { DataPlane, PlaneInfo } from "../plane.ts";
 import type { SyncStatus } from "../sync/status.ts";
 import { checkSettings, shownSettings } from "./config.ts";
@@ -31,7 +28,6 @@ import { CounterReader } from "./counters.ts";
 import { followInterfaces } from "./follow.ts";
 import { type HookReport, NOTHING_HOOKED } from "./hooks.ts";
 import { wantedEntries } from "./image.ts";
-import { PROGRAMS } from "./layout.ts";
 import { type EbpfPaths, ebpfPaths } from "./paths.ts";
 import { checkRoom, nameOf } from "./refusals.ts";
 import { RuleKeeper } from "./rule-keeper.ts";
@@ -308,12 +304,7 @@ export class EbpfPlane implements DataPlane {
 
   /** Sweeps the connection table once, at once. */
   async sweep(): Promise<void> {
-    await this.#keeper.alone(() => {
-      const fd = openPin(`${this.#paths.pins}/programs/${PROGRAMS.sweep}`);
-      if (fd === undefined) return;
-      call(fd);
-      close(fd);
-    });
+    await this.#keeper.alone(() => this.#keeper.presence.sweep());
   }
 
   /** Removes everything: rules, settings, maps, programs, hooks. */

@@ -22,6 +22,7 @@ import { filterMarks, hookPins, witnessPin } from "./installation.ts";
 import { PROGRAMS } from "./layout.ts";
 import { isMarkDevice, MARK_DEVICE } from "./marks.ts";
 import type { EbpfPaths } from "./paths.ts";
+import { withProgram } from "./programs.ts";
 import { checkNames, wantsXdp, writeOutlets, xdpFeatures, xdpWish } from "./xdp.ts";
 
 /** Masters that take their ports' packets over and show them as their own: a hook there sees all, and each once. */
@@ -196,16 +197,6 @@ interface Hooker {
   forget(wanted: ReadonlySet<string>): void;
 }
 
-function withProgram<T>(paths: EbpfPaths, name: string, body: (fd: number) => T): T {
-  const fd = openPin(`${paths.pins}/programs/${name}`);
-  if (fd === undefined) throw new Error(`the program ${name} is not there`);
-  try {
-    return body(fd);
-  } finally {
-    close(fd);
-  }
-}
-
 function linkHooker(paths: EbpfPaths): Hooker {
   const pins = hookPins(paths);
   const there = new Map(pins.map((hook) => [nameOf(hook), hook]));
@@ -219,7 +210,7 @@ function linkHooker(paths: EbpfPaths): Hooker {
       if (has(place)) return;
       const name = nameOf(place);
       if (there.has(name)) unlinkSync(there.get(name)!.path);
-      withProgram(paths, place.program, (program) => {
+      withProgram(paths.pins, place.program, (program) => {
         const { index, direction } = place;
         const link = direction === "xdp" ? attachXdp(program, index) : attachTcx(program, index, direction);
         try {
@@ -249,7 +240,7 @@ function filterHooker(paths: EbpfPaths): Hooker {
     attach(place) {
       const { index, direction } = place;
       if (direction === "xdp") return;
-      withProgram(paths, place.program, (program) => {
+      withProgram(paths.pins, place.program, (program) => {
         if (filterProgram(index, direction) !== programInfo(program).id)
           attachFilter(program, index, direction);
       });

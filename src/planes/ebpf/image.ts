@@ -25,6 +25,11 @@ export function image(): { readonly bytes: Uint8Array; readonly hash: string } {
   return { bytes, hash: createHash("sha256").update(bytes).digest("hex").slice(0, 16) };
 }
 
+/** Tells of which object file the programs in a folder of pins are. */
+export const imagePin = (folder: string): string => `${folder}/${IMAGE}${image().hash}`;
+/** What such a pin's name begins with. */
+export const IMAGE = "image-";
+
 /** How many elements the maps get. */
 export type Entries = Record<Exclude<Scale, "fixed">, number>;
 
@@ -49,15 +54,16 @@ export function wantedEntries(env: NodeJS.ProcessEnv = process.env): Entries {
 
 /**
  * Loads the object.
+ * @param programs those that are wanted of it; all if undefined
  * @param reuse descriptors of maps that are there already
- * @param skip programs to leave out: the verifier takes its time with each
  */
 export function loadImage(
   bytes: Uint8Array,
   entries: Entries,
+  programs?: readonly string[],
   reuse: Record<string, number> = {},
-  skip: (program: string) => boolean = () => false,
 ): BpfObject {
+  const skip = (name: string): boolean => programs !== undefined && !programs.includes(name);
   const maxEntries: Record<string, number> = {};
   for (const [name, layout] of Object.entries(MAPS) as [string, MapLayout][]) {
     if (layout.scale !== "fixed") maxEntries[name] = entries[layout.scale];

@@ -12,21 +12,20 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, unli
 import { ensureBpffs } from "../../sys/bpf/bpffs.ts";
 import { btfOfMap } from "../../sys/bpf/btf.ts";
 import { attachFilter, type Direction, detachFilter, linkInfo, replaceProgram } from "../../sys/bpf/link.ts";
-import { BpfMap, mapInfo } from "../../sys/bpf/map.ts";
+import { BpfMap } from "../../sys/bpf/map.ts";
 import { type BpfObject, declarations } from "../../sys/bpf/object.ts";
 import { openPin, pin } from "../../sys/bpf/pins.ts";
-import { call, programInfo } from "../../sys/bpf/program.ts";
+import { call } from "../../sys/bpf/program.ts";
 import { close } from "../../sys/libc.ts";
 import { type BtfStruct, structs } from "../../wire/btf.ts";
 import { section } from "../../wire/elf.ts";
 import { LITTLE_ENDIAN } from "../../wire/netlink.ts";
-import { type Entries, image, loadImage, wantedEntries } from "./image.ts";
-import { bucketsFor, CONFIG, CONN, MAPS, PROGRAMS, STRUCTS } from "./layout.ts";
+import { type Entries, IMAGE, image, imagePin, loadImage, wantedEntries } from "./image.ts";
+import { bucketsFor, CONFIG, CONN, PROGRAMS, STRUCTS } from "./layout.ts";
 import type { EbpfPaths } from "./paths.ts";
+import { BASIC, isOurs, replacePrograms, withProgram } from "./programs.ts";
 import { sizeOf } from "./struct.ts";
 import { sameLayout } from "./translation.ts";
-
-const IMAGE = "image-";
 
 /** Whether the namespace has its programs and maps. */
 export const installed = (paths: EbpfPaths): boolean => existsSync(`${paths.pins}/maps/config`);
@@ -34,7 +33,7 @@ export const installed = (paths: EbpfPaths): boolean => existsSync(`${paths.pins
 /** Makes programs and maps for a namespace that has none. Nothing is hooked yet. @throws VerifierError, SysError */
 export function install(paths: EbpfPaths): void {
   ensureBpffs(paths.mount);
-  stage(paths, wantedEntries());
+  stage(paths, wantedEntries(), BASIC);
   renameSync(stagingOf(paths), paths.pins);
 }
 
@@ -42,15 +41,14 @@ export function install(paths: EbpfPaths): void {
 const stagingOf = (paths: EbpfPaths): string => `${paths.pins}-new`;
 const formerOf = (paths: EbpfPaths): string => `${paths.pins}-old`;
 
-/** Loads everything and pins it aside. */
-function stage(paths: EbpfPaths, entries: Entries): void {
-  const { bytes, hash } = image();
+/** Loads maps and programs, and pins them aside. */
+function stage(paths: EbpfPaths, entries: Entries, programs: readonly string[]): void {
   const staging = stagingOf(paths);
   removePins(staging);
-  const object = loadImage(bytes, entries);
+  const object = loadImage(image().bytes, entries, programs);
   try {
-    for (const folder of ["", "/maps", "/programs", "/links", `/${IMAGE}${hash}`])
-      mkdirSync(staging + folder);
+    for (const folder of ["", "/maps", "/programs", "/links"]) mkdirSync(staging + folder);
+    mkdirSync(imagePin(staging));
     for (const [name, fd] of object.maps) if (isOurs(name)) pin(fd, `${staging}/maps/${name}`);
     for (const [name, fd] of object.programs) pin(fd, `${staging}/programs/${name}`);
     setSizes(object.map("config"), entries);
@@ -62,8 +60,6 @@ function stage(paths: EbpfPaths, entries: Entries): void {
     object.close();
   }
 }
-
-const isOurs = (name: string): boolean => Object.hasOwn(MAPS, name) || !name.startsWith(".");
 
 /** What the programs must know of their maps, and where strangers cannot guess that connections lie. */
 function setSizes(fd: number, { connections, buckets }: Entries): void {
@@ -86,8 +82,8 @@ export type Age = "same" | "other" | "incompatible";
 
 /** Compares them: "other" can take over running maps, "incompatible" needs other maps. */
 export function age(paths: EbpfPaths): Age {
-  const { bytes, hash } = image();
-  if (existsSync(`${paths.pins}/${IMAGE}${hash}`)) return "same";
+  if (existsSync(imagePin(paths.pins))) return "same";
+  const { bytes } = image();
   for (const declared of declarations(bytes).maps) {
     const map = declared.internal ? undefined : BpfMap.open(`${paths.pins}/maps/${declared.name}`);
     if (!map) continue;
@@ -131,23 +127,23 @@ export function beginMove(paths: EbpfPaths): Move {
   const slab = BpfMap.open(`${paths.pins}/maps/slab`)!;
   const connections = slab.info.maxEntries;
   slab.close();
-  stage(paths, { ...wantedEntries(), connections, buckets: bucketsFor(connections) });
+  const entries = { ...wantedEntries(), connections, buckets: bucketsFor(connections) };
+  stage(paths, entries, [...inUse(paths), PROGRAMS.adopt]);
   return { layouts, from: `${paths.pins}/maps`, to: `${stagingOf(paths)}/maps` };
 }
 
 /** Puts connections that were written into the new maps into their hash table. */
 export function adopt(paths: EbpfPaths): void {
-  const fd = openPin(`${stagingOf(paths)}/programs/${PROGRAMS.adopt}`)!;
-  try {
-    call(fd);
-  } finally {
-    close(fd);
-  }
+  withProgram(stagingOf(paths), PROGRAMS.adopt, call);
 }
+
+/** In the staged folder from when its programs come to the interfaces: no way back, since connections begin in its maps. */
+const takesOver = (paths: EbpfPaths): string => `${stagingOf(paths)}/takes-over`;
 
 /** Changes the programs on the interfaces to those of the new maps. */
 export function changePrograms(paths: EbpfPaths): void {
-  replaceHooked(paths, (name) => openPin(`${stagingOf(paths)}/programs/${name}`));
+  mkdirSync(takesOver(paths), { recursive: true });
+  replaceHooked(paths, stagingOf(paths));
 }
 
 /** The new pins take the place of the old ones. Whoever is killed here leaves what {@link mend} puts right. */
@@ -155,8 +151,8 @@ export function endMove(paths: EbpfPaths, onStep: (step: string) => void): void 
   const [staging, former] = [stagingOf(paths), formerOf(paths)];
   onStep("end move");
   for (const { path } of hookPins(paths)) renameSync(path, path.replace(paths.pins, staging));
-  if (existsSync(`${paths.pins}/filters`)) mkdirSync(`${staging}/filters`);
-  for (const { path } of filterMarks(paths)) mkdirSync(path.replace(paths.pins, staging));
+  for (const { path } of filterMarks(paths))
+    mkdirSync(path.replace(paths.pins, staging), { recursive: true });
   onStep("put aside");
   renameSync(paths.pins, former);
   onStep("put in place");
@@ -165,78 +161,59 @@ export function endMove(paths: EbpfPaths, onStep: (step: string) => void): void 
   removePins(former);
 }
 
-/** Whether a command was killed in {@link endMove}. */
-export const needsMending = (paths: EbpfPaths): boolean => existsSync(formerOf(paths));
+/** Whether a command was killed while it changed programs. */
+export const needsMending = (paths: EbpfPaths): boolean =>
+  existsSync(formerOf(paths)) || existsSync(stagingOf(paths));
 
-/** Puts right what a command left that was killed in {@link endMove}. */
+/** Puts right what a command left that was killed in {@link install}, or between {@link beginMove} and the end of {@link endMove}. */
 export function mend(paths: EbpfPaths): void {
-  const former = formerOf(paths);
-  if (!existsSync(former)) return;
-  if (existsSync(paths.pins)) removePins(former);
-  else if (existsSync(stagingOf(paths))) {
+  const [staging, former] = [stagingOf(paths), formerOf(paths)];
+  if (!existsSync(paths.pins) && existsSync(former)) {
     // The new ones are complete.
-    renameSync(stagingOf(paths), paths.pins);
-    removePins(former);
-  } else renameSync(former, paths.pins);
+    if (existsSync(staging)) renameSync(staging, paths.pins);
+    else renameSync(former, paths.pins);
+  } else if (existsSync(takesOver(paths))) {
+    replaceHooked(paths, staging);
+    endMove(paths, () => undefined);
+  } else removePins(staging);
+  removePins(former);
 }
 
 /** Puts this lvsd's programs in the place of another's, over the same maps: connections live on, no packet is missed. */
 export function takeOver(paths: EbpfPaths): void {
-  const { bytes, hash } = image();
-  const folder = `${paths.pins}/maps`;
-  const reuse: Record<string, number> = {};
-  for (const name of readdirSync(folder)) reuse[name] = openPin(`${folder}/${name}`)!;
-  const entries = { ...wantedEntries(), connections: mapInfo(reuse["slab"]!).maxEntries };
-  let object: BpfObject | undefined;
-  try {
-    object = loadImage(bytes, entries, reuse);
-    for (const [name, fd] of object.maps) {
-      if (isOurs(name) && reuse[name] === undefined) pin(fd, `${folder}/${name}`);
-    }
-    for (const [name, fd] of object.programs) replacePin(fd, `${paths.pins}/programs/${name}`);
-    start(object);
-    replaceHooked(paths, (name) => openPin(`${paths.pins}/programs/${name}`));
-    const before = readdirSync(paths.pins).filter((name) => name.startsWith(IMAGE));
-    mkdirSync(`${paths.pins}/${IMAGE}${hash}`);
-    for (const name of before) rmdirSync(`${paths.pins}/${name}`);
-  } finally {
-    object?.close();
-    for (const fd of Object.values(reuse)) close(fd);
-  }
+  replacePrograms(paths.pins, inUse(paths), start);
+  replaceHooked(paths, paths.pins);
+  const before = readdirSync(paths.pins).filter((name) => name.startsWith(IMAGE));
+  mkdirSync(imagePin(paths.pins));
+  for (const name of before) rmdirSync(`${paths.pins}/${name}`);
 }
 
-/** The name shows the old object or the new one, at any time. */
-function replacePin(fd: number, path: string): void {
-  const temporary = `${path}-new`;
-  rmSync(temporary, { force: true });
-  pin(fd, temporary);
-  renameSync(temporary, path);
+/** The programs that a namespace cannot be without now. */
+function inUse(paths: EbpfPaths): string[] {
+  const hooked = [...hookPins(paths), ...filterMarks(paths)].map(({ program }) => program);
+  return [...new Set([...BASIC, ...hooked.filter(isKnown)])];
 }
 
-/** Puts programs in the place of those on interfaces; `open` gives a descriptor of the one of a name. */
-function replaceHooked(paths: EbpfPaths, open: (name: string) => number | undefined): void {
-  const withProgram = (name: string, body: (fd: number) => void): void => {
-    const fd = open(name);
-    if (fd === undefined) return;
-    try {
-      body(fd);
-    } finally {
-      close(fd);
-    }
-  };
+/** Other versions may have programs that this one has not. */
+const isKnown = (program: string): boolean => Object.values<string>(PROGRAMS).includes(program);
+
+/** Puts the programs of a folder of pins in the place of those on interfaces. */
+function replaceHooked(paths: EbpfPaths, folder: string): void {
   for (const hook of hookPins(paths)) {
     const link = openPin(hook.path);
     if (link === undefined) continue;
     try {
       // The interface may be gone.
-      if (linkInfo(link).ifindex !== 0) withProgram(hook.program, (program) => replaceProgram(link, program));
+      if (linkInfo(link).ifindex === 0 || !isKnown(hook.program)) continue;
+      withProgram(folder, hook.program, (program) => replaceProgram(link, program));
     } finally {
       close(link);
     }
   }
   for (const { index, direction, program } of filterMarks(paths)) {
+    if (!isKnown(program)) continue;
     try {
-      withProgram(program, (fd) => attachFilter(fd, index, direction));
+      withProgram(folder, program, (fd) => attachFilter(fd, index, direction));
     } catch {
       // The interface is gone.
     }
@@ -303,19 +280,4 @@ export function removeAll(paths: EbpfPaths): void {
 
 function removePins(folder: string): void {
   rmSync(folder, { recursive: true, force: true });
-}
-
-/** Ids of the pinned programs by name. */
-export function programIds(paths: EbpfPaths): Map<string, number> {
-  const folder = `${paths.pins}/programs`;
-  return new Map(
-    readdirSync(folder).map((name) => {
-      const fd = openPin(`${folder}/${name}`)!;
-      try {
-        return [name, programInfo(fd).id] as const;
-      } finally {
-        close(fd);
-      }
-    }),
-  );
 }

@@ -6,6 +6,7 @@
 import { statSync } from "node:fs";
 import { TableError } from "../../core/errors.ts";
 import type { RealServer } from "../../core/server.ts";
+import { call } from "../../sys/bpf/program.ts";
 import { collectGarbage } from "./garbage.ts";
 import { TableWriter } from "./hash-tables.ts";
 import { type HookReport, hookInterfaces, hookReport } from "./hooks.ts";
@@ -22,6 +23,7 @@ import {
   takeOver,
   uninstall,
 } from "./installation.ts";
+import { PROGRAMS } from "./layout.ts";
 import { lock } from "./lock.ts";
 import type { RulesHost } from "./machine.ts";
 import { Maps } from "./maps.ts";
@@ -30,6 +32,7 @@ import { Migration } from "./migration.ts";
 import { Mirror } from "./mirror.ts";
 import { prepareNamespace, restoreNamespace } from "./namespace.ts";
 import type { EbpfPaths } from "./paths.ts";
+import { withProgram } from "./programs.ts";
 import type { Rules } from "./rules.ts";
 
 /** Interfaces are looked for again after this long, ms. */
@@ -53,6 +56,8 @@ export class Presence {
   readonly #marks = { 4: 0, 6: 0 };
   /** Whether the replies of servers on this host are looked at. */
   #local = false;
+  /** Whether the program that takes a master's connections is there. */
+  #synced = false;
 
   constructor(paths: EbpfPaths, host: RulesHost, onStep: (step: string) => void) {
     this.#paths = paths;
@@ -140,6 +145,7 @@ export class Presence {
       this.close();
       if (found === "other") takeOver(this.#paths);
       else this.#move(rules);
+      this.#bringSynced(rules);
     });
   }
 
@@ -174,8 +180,21 @@ export class Presence {
       forgetMarks();
       this.#marked = undefined;
       this.#marks[4] = this.#marks[6] = 0;
+      this.#synced = false;
       restoreNamespace(this.#paths);
     });
+  }
+
+  /** The process of the sync daemons uses a program, too. */
+  #bringSynced({ table }: Rules): void {
+    if (!table.daemons.running) return;
+    withProgram(this.#paths.pins, PROGRAMS.synced, () => undefined);
+    this.#synced = true;
+  }
+
+  /** Sweeps the connection table once. */
+  async sweep(): Promise<void> {
+    if (this.installed) await this.#globally(() => withProgram(this.#paths.pins, PROGRAMS.sweep, call));
   }
 
   // --- hooks --------------------------------------------------------------------------------------------------------------
@@ -189,6 +208,7 @@ export class Presence {
       this.#bringMarks(rules);
       if (rules.ends.destinations <= ROUTES_AGAIN) mirror.routes();
       const report = hookInterfaces(this.#paths, mirror.hasLocal);
+      this.#bringSynced(rules);
       this.#hookedAt = performance.now();
       this.#local = mirror.hasLocal;
       return report;
@@ -211,7 +231,8 @@ export class Presence {
     if (
       this.#needsTables(rules) ||
       performance.now() - this.#hookedAt > HOOK_AGAIN_MS ||
-      this.mirror(rules).hasLocal !== this.#local
+      this.mirror(rules).hasLocal !== this.#local ||
+      (rules.table.daemons.running && !this.#synced)
     )
       await this.hook(rules);
   }
