@@ -235,7 +235,31 @@ describe.skipIf(process.getuid!() !== 0)("labs", () => {
     });
     const status = await new Promise((resolve) => child.once("close", resolve));
     expect(status, told).toBe(130);
+    expect(told).toMatch(/\n\nInterrupted; removing the lab\.\n$/);
     expectNothingLeft(before);
+  });
+
+  test("Ctrl-C while the network is made, or between its commands, ends it as well", async () => {
+    // After the drawing nothing is printed until the network is there.
+    for (const [when, ms] of [
+      ["NAT: ", 0],
+      ["NAT: ", 150],
+      ["-A -t", 1],
+    ] as const) {
+      const child = spawn(process.execPath, [lvsd, "lab", "nat", "--prefix", PREFIX], { detached: true });
+      let told = "";
+      let cut = false;
+      child.stdout.on("data", (chunk) => {
+        told += chunk;
+        if (cut || !new RegExp(when).test(told)) return;
+        cut = true;
+        setTimeout(() => process.kill(-child.pid!, "SIGINT"), ms);
+      });
+      const status = await new Promise((resolve) => child.once("close", resolve));
+      expect(status, told).toBe(130);
+      expect(told).toMatch(/\n\nInterrupted; removing the lab\.\n$/);
+      expectNothingLeft(before);
+    }
   });
 
   test("an unknown lab is refused with the names of those there are", async () => {

@@ -39,11 +39,13 @@ export interface Outcome {
 /**
  * Runs a program to its end; never rejects. It has a session of its own: Ctrl-C reaches this process only, which then removes
  * the lab and everything in it, undisturbed by a second Ctrl-C.
+ * @param again whether one that Ctrl-C reached all the same, before it was the program, is started again
  */
 export function execute(
   file: string,
   args: readonly string[],
   options: { input?: string; cwd?: string } = {},
+  again: () => boolean = () => true,
 ): Promise<Outcome> {
   return new Promise((resolve) => {
     const child = spawn(file, args, {
@@ -63,9 +65,9 @@ export function execute(
     });
     child.once("error", (error) => resolve({ status: 127, stdout, stderr: error.message }));
     child.once("close", (code, signal) => {
-      // A Ctrl-C in the moment between fork and setsid still reaches the child, before it is the program: start it again.
-      if (signal === "SIGINT") {
-        resolve(execute(file, args, options));
+      // A Ctrl-C in the moment between fork and setsid still reaches the child.
+      if (signal === "SIGINT" && again()) {
+        resolve(execute(file, args, options, again));
         return;
       }
       const killed = signal === null ? "" : `ended by ${signal}, after ${PATIENCE_MS / 1000} s at most`;
@@ -158,10 +160,23 @@ export function macOf(nic: Nic, index: number): string {
 export class Network {
   readonly lab: Lab;
   readonly prefix: string;
+  #stopped = false;
+  /** Namespaces and cables that are being made. */
+  readonly #wiring: Promise<unknown>[] = [];
 
   constructor(lab: Lab, prefix: string) {
     this.lab = lab;
     this.prefix = `${prefix}-${lab.name}`;
+  }
+
+  /** From now on nothing is made or started in the lab, whoever asks; resolves when what was being made is there. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#wiring);
+  }
+
+  #mustGoOn(): void {
+    if (this.#stopped) throw new Error(`lab ${this.lab.name} is being removed`);
   }
 
   namespace(host: string): string {
@@ -226,7 +241,10 @@ export class Network {
   }
 
   async #batch(options: readonly string[], lines: readonly string[]): Promise<void> {
-    const done = await execute("ip", [...options, "-batch", "-"], { input: `${lines.join("\n")}\n` });
+    this.#mustGoOn();
+    const making = execute("ip", [...options, "-batch", "-"], { input: `${lines.join("\n")}\n` });
+    this.#wiring.push(making);
+    const done = await making;
     if (done.status !== 0) throw new Error(`the network could not be built: ${done.stderr.trim()}`);
   }
 
@@ -237,18 +255,26 @@ export class Network {
 
   /** Makes a file in the lab's folder. */
   write(name: string, text: string): void {
+    this.#mustGoOn();
     mkdirSync(this.folder, { recursive: true });
     writeFileSync(join(this.folder, name), text);
   }
 
-  /** Runs a shell command on a host. */
-  shell(host: string, command: string): Promise<Outcome> {
+  /** Runs a shell command on a host, as a part of the story. */
+  async shell(host: string, command: string): Promise<Outcome> {
+    this.#mustGoOn();
+    return this.tidy(host, command, () => !this.#stopped);
+  }
+
+  /** Runs a shell command on a host, also when the lab is being removed. */
+  tidy(host: string, command: string, again?: () => boolean): Promise<Outcome> {
     const where = existsSync(this.folder) ? { cwd: this.folder } : {};
-    return execute("ip", ["netns", "exec", this.namespace(host), "sh", "-c", command], where);
+    return execute("ip", ["netns", "exec", this.namespace(host), "sh", "-c", command], where, again);
   }
 
   /** Starts a program on a host; it ends with the lab at the latest. */
   spawn(host: string, argv: readonly string[], options: SpawnOptions = {}): ChildProcess {
+    this.#mustGoOn();
     const all = { env: labEnvironment(), detached: true, ...options };
     return spawn("ip", ["netns", "exec", this.namespace(host), ...argv], all);
   }

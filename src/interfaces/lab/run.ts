@@ -25,7 +25,7 @@ const SIGNAL_NUMBER = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 async function retire(network: Network): Promise<void> {
   const directors = network.lab.hosts.filter((host) => host.name.startsWith("director"));
   const command = "timeout -s KILL 3 lvsd engine stop; lvsd planes reset";
-  await Promise.all(directors.map((host) => network.shell(host.name, command)));
+  await Promise.all(directors.map((host) => network.tidy(host.name, command)));
 }
 
 /** How to go on in a lab that stays. */
@@ -50,23 +50,30 @@ export async function runLab(lab: Lab, options: LabOptions, print: Print): Promi
   const remove = () => {
     // A command that was ended in the middle may have come after the planes were reset.
     const again = cut ? () => retire(network) : undefined;
-    removed ??= retire(network).then(() => network.remove(again));
+    removed ??= network
+      .stop()
+      .then(() => retire(network))
+      .then(() => network.remove(again));
     return removed;
   };
   const interrupted = (signal: (typeof SIGNALS)[number]) => {
-    print("");
-    print("Interrupted; removing the lab.");
+    if (!cut) print("\nInterrupted; removing the lab.");
     cut = true;
     void remove().finally(() => process.exit(128 + SIGNAL_NUMBER[signal]));
   };
   for (const signal of SIGNALS) process.on(signal, interrupted);
 
+  /** What an interrupted story would still say goes unsaid. */
+  const say: Print = (line) => {
+    if (!cut) print(line);
+  };
+
   introduce(lab, print);
   try {
     await network.build();
     await startServers(network);
-    let unanswered = await tell(network, lab.steps, print);
-    if (options.trace !== undefined) unanswered += await tellTrace(network, options.trace, print);
+    let unanswered = await tell(network, lab.steps, say);
+    if (options.trace !== undefined) unanswered += await tellTrace(network, options.trace, say);
     if (options.keep) explainKept(network, print);
     else {
       await remove();
