@@ -443,7 +443,12 @@ export class ConnectionTable {
 
   /** Whether a local address and port are taken for connections to this server (full-NAT port choice). */
   localTaken(k: FlowKey): boolean {
-    return this.localCount !== 0 && this.findLocal(k) !== 0;
+    return this.lookupLocal(k) !== 0;
+  }
+
+  /** The connection by full-NAT that a packet from a real server belongs to, 0 for none. */
+  lookupLocal(k: FlowKey): number {
+    return this.localCount === 0 ? 0 : this.findLocal(k);
   }
 
   private findLocal(k: FlowKey): number {

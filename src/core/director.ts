@@ -70,6 +70,7 @@ export class Director implements Context {
   private readonly icmp: IcmpErrors;
   private readonly defence: Defence;
   private readonly binding: SyncBinding;
+  private readonly ftp: FtpHelper;
   private master: SyncMaster | undefined;
   private estimateAt: number;
   private defendAt: number;
@@ -90,6 +91,7 @@ export class Director implements Context {
     this.answers = new Answers(this);
     const path = new Path(this, this.answers);
     const ftp = new FtpHelper(this, this.tracker);
+    this.ftp = ftp;
     const fullNat = new FullNat(this);
     this.scheduling = new Scheduling(this, this.tracker, fullNat, ftp);
     this.forwarder = new Forwarder(this, path, this.answers, fullNat, ftp);
@@ -340,7 +342,7 @@ export class Director implements Context {
    * @param newer what is known here is newer than what comes: it stays as it is
    */
   backup(syncId: number, newer = false): SyncBackup {
-    return new SyncBackup(this, this.tracker, this.binding, syncId, newer);
+    return new SyncBackup(this, this.tracker, this.binding, this.ftp, syncId, newer);
   }
 
   // --- time -----------------------------------------------------------------------------------------------------------

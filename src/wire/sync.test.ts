@@ -100,6 +100,17 @@ test.each<[string, 0 | 1, sync.SyncEntry, string]>([
      0a010002 0a090001 0a02000b 0202 6140 0303 736970`,
   ],
   [
+    "the local end of a full-NAT connection",
+    1,
+    {
+      ...ESTABLISHED,
+      flags: 5,
+      local: { address: bytes("10.2.0.1"), port: 1025, shift: 0xfffffff0, serverIsn: 501 },
+    },
+    `0005003e 01010000 00060036 00000005 0001 791d 0050 1f90 00000000 00000384
+     0a010002 0a090001 0a02000b 3f10 0401 0001 fffffff0 000001f5 0a020001`,
+  ],
+  [
     "a template of a fwmark service",
     1,
     {
@@ -157,6 +168,8 @@ describe("options", () => {
       entries: [{ protocol: 6 }],
     });
     expect(read(message(entryWith("47 01 00"), HEAD))).toMatchObject({ skipped: 0, entries: [{}, {}] });
+    // Somebody else's of the same number.
+    expect(read(message(entryWith("3f 04 00000000"), HEAD))).toMatchObject({ skipped: 1, entries: [{}] });
   });
   test.each([
     ["of length 0", entryWith("02 00")],
@@ -193,11 +206,14 @@ const entry = fc
     destinationPort: u16,
     fwmark: u32,
     timeoutS: u32,
-    addresses: fc.uint8Array({ minLength: 48, maxLength: 48 }),
+    addresses: fc.uint8Array({ minLength: 64, maxLength: 64 }),
     sequence: fc.option(fc.tuple(sequence, sequence), { nil: undefined }),
     data: fc.option(fc.uint8Array({ minLength: 1, maxLength: 255 }), { nil: undefined }),
+    local: fc.option(fc.record({ port: u16, shift: u32, serverIsn: fc.option(u32, { nil: undefined }) }), {
+      nil: undefined,
+    }),
   })
-  .map(({ six, addresses, data, ...e }): sync.SyncEntry => {
+  .map(({ six, addresses, data, local, ...e }): sync.SyncEntry => {
     const address = (i: number) => addresses.slice(16 * i, 16 * i + (six ? 16 : 4));
     return {
       ...e,
@@ -207,6 +223,7 @@ const entry = fc
       virtual: address(1),
       destination: address(2),
       engine: data && { name: "sip", data },
+      local: local && { ...local, address: address(3) },
     };
   });
 

@@ -6,6 +6,11 @@
  *     version 1:  | 0 | syncid | size (u16) | count | 1 | 0 (u16) |  then entries, each at a multiple of 4
  *     version 0:  | count | syncid | size (u16) |                    then entries of 24 bytes, 48 with sequence data
  *
+ * One option is our own: the local end of a full-NAT connection, which the kernel has none of. It is not marked as one to be skipped:
+ * without it a connection is of no use, and a kernel leaves the whole entry out.
+ *
+ *     | 0x3f | length | local port (u16) | 1: the server's ISN is known (u16) | shift (u32) | server's ISN (u32) | local address |
+ *
  * A message that lies about a length is dropped whole, as the kernel does: `parse` then returns undefined.
  * @module
  */
@@ -25,8 +30,11 @@ export const SEQUENCE_FLAGS = 0x0600;
 const HASHED = 0x0040;
 
 /** Option types (`IPVS_OPT_*`); `optional` marks one that a receiver may skip. */
-const OPTION = { sequence: 1, engineData: 2, engineName: 3, optional: 0x40 } as const;
+const OPTION = { sequence: 1, engineData: 2, engineName: 3, local: 0x3f, optional: 0x40 } as const;
 const SEQUENCE_LEN = 24;
+/** Of the local end, without its address. */
+const LOCAL_LEN = 12;
+const ISN_KNOWN = 1;
 const MAX_ENGINE_DATA = 255;
 const MAX_ENGINE_NAME = 16;
 
@@ -39,6 +47,17 @@ export interface SyncSequence {
   readonly initial: number;
   readonly delta: number;
   readonly previousDelta: number;
+}
+
+/** What a full-NAT connection has beside its ends. */
+export interface SyncLocal {
+  /** 4 or 16 bytes. */
+  readonly address: Uint8Array;
+  readonly port: number;
+  /** TCP: added to the client's sequence numbers, u32. */
+  readonly shift: number;
+  /** TCP: the server's initial sequence number + 1, u32, once it is known. */
+  readonly serverIsn: number | undefined;
 }
 
 /** One connection or template. */
@@ -64,6 +83,8 @@ export interface SyncEntry {
   readonly sequence?: readonly [SyncSequence, SyncSequence] | undefined;
   /** Persistence engine: its name (at most 16 bytes) and data (at most 255). Version 1 only. */
   readonly engine?: { readonly name: string; readonly data: Uint8Array } | undefined;
+  /** Full-NAT: where replies of the server come to. Version 1 only. */
+  readonly local?: SyncLocal | undefined;
 }
 
 /** What a message says. */
@@ -116,6 +137,7 @@ function parseEntry(v: DataView, at: number, end: number): SyncEntry | "unknown 
   let sequence: [SyncSequence, SyncSequence] | undefined;
   let data: Uint8Array | undefined;
   let name: string | undefined;
+  let local: SyncLocal | undefined;
   let unknown = false;
   for (let p = at + V1_FIXED + 3 * length; p < end; ) {
     if (p + 2 > end) return undefined;
@@ -137,6 +159,11 @@ function parseEntry(v: DataView, at: number, end: number): SyncEntry | "unknown 
         if (name !== undefined || size > MAX_ENGINE_NAME) return undefined;
         name = textOf(v, body, size);
         break;
+      case OPTION.local:
+        if (local) return undefined;
+        if (size === LOCAL_LEN + length) local = localAt(v, body, length);
+        else if (!(kind & OPTION.optional)) unknown = true;
+        break;
       default:
         if (!(kind & OPTION.optional)) unknown = true;
     }
@@ -157,6 +184,7 @@ function parseEntry(v: DataView, at: number, end: number): SyncEntry | "unknown 
     destination: address(2),
     sequence,
     engine: data && name !== undefined ? { name, data } : undefined,
+    local,
   };
 }
 
@@ -198,6 +226,13 @@ function sequenceAt(v: DataView, at: number, little: boolean): SyncSequence {
   };
 }
 
+const localAt = (v: DataView, at: number, length: number): SyncLocal => ({
+  port: v.getUint16(at),
+  shift: v.getUint32(at + 4),
+  serverIsn: v.getUint16(at + 2) & ISN_KNOWN ? v.getUint32(at + 8) : undefined,
+  address: bytesOf(v, at + LOCAL_LEN, length),
+});
+
 const bytesOf = (v: DataView, at: number, length: number): Uint8Array =>
   new Uint8Array(v.buffer, v.byteOffset + at, length).slice();
 
@@ -216,8 +251,11 @@ function textOf(v: DataView, at: number, length: number): string {
 export function entryLength(entry: SyncEntry, version: 0 | 1): number {
   const sequence = entry.flags & SEQUENCE_FLAGS ? SEQUENCE_LEN : 0;
   if (version === 0) return V0_LEN + sequence;
-  const { engine } = entry;
-  const options = (sequence ? 2 + sequence : 0) + (engine ? 4 + engine.data.length + engine.name.length : 0);
+  const { engine, local } = entry;
+  const options =
+    (sequence ? 2 + sequence : 0) +
+    (engine ? 4 + engine.data.length + engine.name.length : 0) +
+    (local ? 2 + LOCAL_LEN + local.address.length : 0);
   return V1_FIXED + 3 * addressLen(entry.family) + options;
 }
 
@@ -274,7 +312,7 @@ export class SyncWriter {
 }
 
 function emitEntry(entry: SyncEntry, v: DataView, at: number, length: number): void {
-  const { engine, sequence } = entry;
+  const { engine, sequence, local } = entry;
   v.setUint8(at, entry.family === 6 ? IPV6 : 0);
   v.setUint8(at + 1, entry.protocol);
   v.setUint16(at + 2, length);
@@ -299,7 +337,16 @@ function emitEntry(entry: SyncEntry, v: DataView, at: number, length: number): v
     v.setUint8(p, OPTION.engineName);
     v.setUint8(p + 1, engine.name.length);
     for (let i = 0; i < engine.name.length; i++) v.setUint8(p + 2 + i, engine.name.charCodeAt(i));
+    p += 2 + engine.name.length;
   }
+  if (!local) return;
+  v.setUint8(p, OPTION.local);
+  v.setUint8(p + 1, LOCAL_LEN + local.address.length);
+  v.setUint16(p + 2, local.port);
+  v.setUint16(p + 4, local.serverIsn === undefined ? 0 : ISN_KNOWN);
+  v.setUint32(p + 6, local.shift);
+  v.setUint32(p + 10, local.serverIsn ?? 0);
+  put(v, p + 2 + LOCAL_LEN, local.address);
 }
 
 function emitOlder(entry: SyncEntry, v: DataView, at: number): void {

@@ -6,9 +6,10 @@ import { equalWords, readWords } from "../../wire/address.ts";
 import { parse, type SyncEntry } from "../../wire/sync.ts";
 import { FLAG } from "../connections.ts";
 import type { Context } from "../context.ts";
+import type { FtpHelper } from "../ftp.ts";
 import type { Tracker } from "../tracker.ts";
 import type { SyncBinding } from "./binding.ts";
-import { acceptable, KEPT_FLAGS, TEMPLATE_MS } from "./taking.ts";
+import { acceptable, isEnding, KEPT_FLAGS, TEMPLATE_MS } from "./taking.ts";
 
 /** Flags of a known connection that a message changes. */
 const UPDATED_FLAGS = FLAG.inactive | FLAG.outSeq | FLAG.inSeq;
@@ -29,6 +30,7 @@ export class SyncBackup {
   private readonly context: Context;
   private readonly tracker: Tracker;
   private readonly binding: SyncBinding;
+  private readonly ftp: FtpHelper;
   private readonly syncId: number;
   private readonly newer: boolean;
   private readonly key = {
@@ -40,14 +42,31 @@ export class SyncBackup {
     targetPort: 0,
   };
   private readonly destination = new Int32Array(4);
+  /** Of a server's replies by full-NAT. */
+  private readonly back = {
+    family: 4 as 4 | 6,
+    protocol: 0,
+    source: this.destination,
+    target: new Int32Array(4),
+    sourcePort: 0,
+    targetPort: 0,
+  };
   private readonly known = new Int32Array(4);
 
   /**
    * @param syncId 0 takes messages of every id
    * @param newer connections that are known here stay as they are
    */
-  constructor(context: Context, tracker: Tracker, binding: SyncBinding, syncId: number, newer: boolean) {
+  constructor(
+    context: Context,
+    tracker: Tracker,
+    binding: SyncBinding,
+    ftp: FtpHelper,
+    syncId: number,
+    newer: boolean,
+  ) {
     this.context = context;
+    this.ftp = ftp;
     this.tracker = tracker;
     this.binding = binding;
     this.syncId = syncId & 0xff;
@@ -94,6 +113,7 @@ export class SyncBackup {
       c = 0;
     }
     if (c === 0) {
+      if (entry.local && !this.clear(entry)) return;
       c = this.make(entry);
       this.counts.created++;
     } else {
@@ -111,19 +131,47 @@ export class SyncBackup {
           : undefined,
       ];
     }
+    if (entry.local) {
+      connections.setSequenceDelta(c, entry.local.shift | 0);
+      if (entry.local.serverIsn !== undefined) connections.setServerIsn(c, entry.local.serverIsn);
+    }
     connections.setInPackets(c, Number(settings.sync_threshold.trim().split(/\s+/)[0]));
     connections.setState(c, entry.state);
     connections.setTimeoutMs(c, this.timeoutMs(entry, template));
     connections.restart(c, now);
   }
 
-  /** Whether a known connection goes to the same server. */
+  /** Whether a known connection goes to the same server, by the same way. */
   private leadsTo(c: number, entry: SyncEntry): boolean {
     const { connections } = this.context;
     connections.copyDestination(c, this.known);
-    return (
-      connections.destinationPort(c) === entry.destinationPort && equalWords(this.known, this.destination)
-    );
+    if (connections.destinationPort(c) !== entry.destinationPort || !equalWords(this.known, this.destination))
+      return false;
+    this.readLocal(entry);
+    connections.copyLocal(c, this.known);
+    return connections.localPort(c) === this.back.targetPort && equalWords(this.known, this.back.target);
+  }
+
+  /** The local end of an entry, zeros without one. */
+  private readLocal({ family, protocol, destinationPort, local }: SyncEntry): void {
+    const { back } = this;
+    back.family = family;
+    back.protocol = protocol;
+    back.sourcePort = destinationPort;
+    back.targetPort = local?.port ?? 0;
+    if (local) read(family, local.address, back.target);
+    else back.target.fill(0);
+  }
+
+  /** Frees the local end of an entry; false when another connection keeps it, and this one is not made. */
+  private clear(entry: SyncEntry): boolean {
+    this.readLocal(entry);
+    const other = this.context.connections.lookupLocal(this.back);
+    if (other === 0) return true;
+    // The end of a connection that was replaced here already.
+    if (this.newer || isEnding(entry)) return false;
+    this.tracker.end(other);
+    return true;
   }
 
   private make(entry: SyncEntry): number {
@@ -141,7 +189,9 @@ export class SyncBackup {
       flags: (entry.flags & KEPT_FLAGS) | FLAG.sync,
       fwmark: entry.fwmark,
     });
+    if (entry.local) connections.hashLocal(c, this.back.target, this.back.targetPort);
     this.binding.bind(c);
+    this.ftp.watch(c);
     if (entry.engine && entry.flags & FLAG.template) {
       connections.rareData(c, true)!.engine = { name: entry.engine.name, data: text(entry.engine.data) };
     }

@@ -3,8 +3,9 @@
  * @module
  */
 import { ADDRESS_LEN } from "../../wire/address.ts";
-import type { SyncEntry, SyncSequence } from "../../wire/sync.ts";
+import type { SyncEntry, SyncLocal, SyncSequence } from "../../wire/sync.ts";
 import { type ConnectionTable, FLAG, type SequenceRecord } from "../connections.ts";
+import { METHOD_NUMBER } from "../destination.ts";
 
 /** A connection table as a master reads it. */
 export type AnnouncedConnections = Pick<
@@ -19,6 +20,10 @@ export type AnnouncedConnections = Pick<
   | "clientWord"
   | "virtualWord"
   | "destinationWord"
+  | "localPort"
+  | "localWord"
+  | "sequenceDelta"
+  | "serverIsn"
   | "fwmark"
   | "timeoutMs"
   | "rareData"
@@ -58,8 +63,20 @@ export function entryOf(connections: AnnouncedConnections, c: number): SyncEntry
     destination: words(connections.destinationWord),
     sequence: inward || outward ? [numbers(inward), numbers(outward)] : undefined,
     engine: engine && { name: engine.name, data: latin1(engine.data) },
+    local: hasLocalEnd(flags) ? localOf(connections, c, words(connections.localWord)) : undefined,
   };
 }
+
+/** Whether it is a full-NAT connection: a template of those has no local end. */
+export const hasLocalEnd = (flags: number): boolean =>
+  (flags & (FLAG.methodMask | FLAG.template)) === METHOD_NUMBER.fullnat;
+
+const localOf = (connections: AnnouncedConnections, c: number, address: Uint8Array): SyncLocal => ({
+  address,
+  port: connections.localPort(c),
+  shift: connections.sequenceDelta(c) >>> 0,
+  serverIsn: connections.serverIsn(c),
+});
 
 const NOTHING: SyncSequence = { initial: 0, delta: 0, previousDelta: 0 };
 

@@ -9,7 +9,7 @@ import { PROTO } from "../flow.ts";
 import type { Settings } from "../settings.ts";
 import { SCTP_STATE } from "../states/sctp.ts";
 import { TCP_STATE } from "../states/tcp.ts";
-import { type AnnouncedConnections, entryOf } from "./entry.ts";
+import { type AnnouncedConnections, entryOf, hasLocalEnd } from "./entry.ts";
 
 /** A message that is not full leaves after this, ms. */
 export const FLUSH_MS = 2000;
@@ -271,6 +271,8 @@ export class SyncMaster {
   }
 
   private add(c: number, version: 0 | 1): void {
+    // Version 0 cannot tell where replies come to.
+    if (version === 0 && hasLocalEnd(this.context.connections.flags(c))) return;
     const { syncId, maxLen } = this.options;
     // One connection always uses one port, so that its news arrive in order.
     const port = c % this.context.settings.sync_ports;

@@ -414,9 +414,120 @@ test("sequence adjustment and persistence engine data arrive", () => {
   expect(there.count).toBe(1);
 });
 
+describe("by full-NAT", () => {
+  const rules = (bed: DirectorBed): void => {
+    bed.add(WEB).to(WEB, "10.2.0.11", { method: "fullnat" });
+  };
+  /** The connection of a client's port, with its local end and sequence numbers. */
+  const ends = (bed: DirectorBed, clientPort: number): unknown => {
+    const { connections } = bed.director;
+    let found: unknown;
+    connections.forEach((c) => {
+      if (connections.clientPort(c) === clientPort)
+        found = [connections.localPort(c), connections.sequenceDelta(c), connections.serverIsn(c)];
+    });
+    return found;
+  };
+  const connect = (pair: Pair, port: number): number => {
+    pair.master.in(`tcp 10.1.0.2:${port} > ${VIP}:80 S seq=9`);
+    const [local, shift] = ends(pair.master, port) as [number, number];
+    pair.master.in(`tcp 10.2.0.11:80 > 10.2.0.1:${local} SA seq=500 ack=${(10 + shift) >>> 0}`);
+    for (let i = 0; i < 2; i++) pair.master.in(`tcp 10.1.0.2:${port} > ${VIP}:80 A seq=10 ack=501`);
+    return local;
+  };
+
+  test("a connection goes on from its local end, in its numbers, and its port is nobody else's", () => {
+    const pair = new Pair({}, rules);
+    const local = connect(pair, 1000);
+    pair.deliver();
+    expect(ends(pair.backup, 1000)).toEqual(ends(pair.master, 1000));
+    const [, shift] = ends(pair.backup, 1000) as [number, number];
+    expect(pair.backup.in(`tcp 10.1.0.2:1000 > ${VIP}:80 A seq=20 ack=600`)).toEqual([
+      `10.2.0.11 < tcp 10.2.0.1:${local} > 10.2.0.11:80 A seq=${(20 + shift) >>> 0} ack=600`,
+    ]);
+    expect(
+      pair.backup.in(`tcp 10.2.0.11:80 > 10.2.0.1:${local} A seq=600 ack=${(20 + shift) >>> 0}`),
+    ).toEqual([`10.1.0.2 < tcp ${VIP}:80 > 10.1.0.2:1000 A seq=600 ack=20 ttl=64`]);
+    for (let port = 2000; port < 2400; port++) {
+      pair.backup.in(`tcp 10.1.0.2:${port} > ${VIP}:80 S`);
+      expect((ends(pair.backup, port) as number[])[0]).not.toBe(local);
+    }
+  });
+
+  test("who has the local end of a newer connection gives it up, but not for one that ends, nor in a recovery", () => {
+    const pair = new Pair({}, rules);
+    connect(pair, 1000);
+    const [first] = take(pair);
+    connect(pair, 1001);
+    const [second] = take(pair);
+    // The same local end as that of the first: its port at 44 of header and entry, behind two words of the option.
+    const at = 8 + 36 + 2;
+    second.set(first.subarray(at, at + 2), at);
+    pair.receiver.receive(first, 0);
+    const ending = second.slice();
+    ending[8 + 6] = 0x01; // inactive
+    ending[8 + 9] = 4; // FIN_WAIT
+    pair.receiver.receive(ending, 0);
+    pair.backup.director.backup(5, true).receive(second, 0);
+    expect(table(pair.backup)).toEqual(["1000 ESTABLISHED 900s 10.2.0.11"]);
+    pair.receiver.receive(second, 0);
+    expect(table(pair.backup)).toEqual(["1001 ESTABLISHED 900s 10.2.0.11"]);
+    expect(counts(pair.backup)).toEqual([1, 0, 0]);
+    // The same client with another local end: a new connection.
+    second[at]! ^= 1;
+    pair.receiver.receive(second, 0);
+    pair.backup.wait(0.2);
+    expect(table(pair.backup)).toHaveLength(1);
+    expect(ends(pair.backup, 1001)).toEqual([
+      new DataView(second.buffer, second.byteOffset).getUint16(at),
+      expect.anything(),
+      501,
+    ]);
+  });
+
+  test("without its local end a connection is not taken, nor by a server that has another method here", () => {
+    const pair = new Pair({}, rules);
+    connect(pair, 1000);
+    const [message] = take(pair);
+    const bare = new SyncWriter(1, 5, 1472);
+    const [entry] = parse(new DataView(message.buffer, message.byteOffset), 0, message.length)!.entries;
+    bare.add({ ...entry!, local: undefined });
+    pair.receiver.receive(bare.take(), 0);
+    expect(pair.receiver.counts).toMatchObject({ ignored: 1, created: 0 });
+    const other = new Pair();
+    other.receiver.receive(message, 0);
+    expect(table(other.backup)).toEqual(["1000 ESTABLISHED 900s nowhere"]);
+  });
+
+  test("version 0 cannot tell of it", () => {
+    const pair = new Pair({ sync_version: 0 }, rules);
+    connect(pair, 1000);
+    expect(pair.sent).toEqual([]);
+  });
+});
+
+test("an FTP control connection is watched at the backup", () => {
+  const ftp = service("tcp", VIP, 21);
+  const pair = new Pair({}, (bed) => void bed.add(ftp).to(ftp, "10.2.0.11", { port: 21 }));
+  const client = (bed: DirectorBed, body: string): string[] =>
+    bed.in(`tcp 10.1.0.2:1000 > ${VIP}:21 ${body}`);
+  const server = (bed: DirectorBed, body: string): string[] =>
+    bed.through(`tcp 10.2.0.11:21 > 10.1.0.2:1000 ${body}`);
+  client(pair.master, "S seq=9");
+  server(pair.master, "SA seq=500 ack=10");
+  for (let i = 0; i < 2; i++) client(pair.master, "A seq=10 ack=501");
+  pair.deliver();
+  client(pair.backup, 'PA seq=10 ack=501 data="PASV\\r\\n"');
+  expect(server(pair.backup, 'PA seq=501 ack=16 data="227 (10,2,0,11,4,1)\\r\\n"')[0]).toContain(
+    "10,9,0,1,4,1",
+  );
+});
+
 test("whatever a hostile sender writes, counts of the destinations stay those of the connections", () => {
   const pair = new Pair({}, (bed) => bed.add(WEB).to(WEB, "10.2.0.11").to(WEB, "10.2.0.12"));
+  const local = fc.record({ port: fc.integer({ min: 0, max: 3 }), last: fc.integer({ min: 1, max: 2 }) });
   const entry = fc.record({
+    local: fc.option(local, { nil: undefined, freq: 2 }),
     flags: fc.integer({ min: 0, max: 0xffff }),
     state: fc.integer({ min: 0, max: 12 }),
     clientPort: fc.integer({ min: 1, max: 4 }),
@@ -443,6 +554,12 @@ test("whatever a hostile sender writes, counts of the destinations stay those of
           client: Uint8Array.of(10, 1, 0, 2),
           virtual: Uint8Array.of(10, 9, 0, 1),
           destination: Uint8Array.of(10, 2, 0, e.server),
+          local: e.local && {
+            address: Uint8Array.of(10, 2, 0, e.local.last),
+            port: e.local.port,
+            shift: 7,
+            serverIsn: undefined,
+          },
         });
         pair.receiver.receive(writer.take(), pair.backup.now);
         if (e.wait) pair.backup.wait(e.wait);

@@ -10,6 +10,7 @@ import type { RealServer } from "../server.ts";
 import { SCTP_STATE_NAMES } from "../states/sctp.ts";
 import { TCP_STATE_NAMES } from "../states/tcp.ts";
 import type { Table } from "../table.ts";
+import { hasLocalEnd } from "./entry.ts";
 
 /** Flags that a message may set. */
 export const KEPT_FLAGS =
@@ -24,10 +25,15 @@ export const KEPT_FLAGS =
 /** Timeout of templates whose message tells none (version 0), ms. */
 export const TEMPLATE_MS = 180_000;
 
-/** Whether it can be one at all: protocol, state and flags. */
+/** The persistence engine that there is. */
+const ENGINE = "sip";
+
+/** Whether it can be one at all: protocol, state and flags, and what it needs beside. */
 export function acceptable(entry: SyncEntry): boolean {
-  const { flags, state } = entry;
+  const { flags, state, engine } = entry;
   if (flags & FLAG.onePacket) return false;
+  if (engine && engine.name !== ENGINE) return false;
+  if (hasLocalEnd(flags) ? !entry.local?.port : entry.local) return false;
   if (flags & FLAG.template) return !(flags & FLAG.noClientPort) && state <= 1;
   switch (entry.protocol) {
     case PROTO.tcp:
@@ -47,7 +53,14 @@ export type Belonging = Pick<
   "family" | "protocol" | "flags" | "fwmark" | "virtualPort" | "destinationPort"
 >;
 
-/** The destination here that the master's stands for. `virtual` and `destination` are its addresses. */
+/** Whether an entry tells the end of a connection. */
+export const isEnding = ({ flags, protocol }: SyncEntry): boolean =>
+  (flags & FLAG.inactive) !== 0 && protocol !== PROTO.udp;
+
+/**
+ * The destination here that the master's stands for. `virtual` and `destination` are its addresses. A connection counts on its local end:
+ * one that has none does not become one by full-NAT, nor the other way round.
+ */
 export function serverOf(
   table: Table,
   of: Belonging,
@@ -60,5 +73,7 @@ export function serverOf(
   const first = of.fwmark !== 0 && !nat ? 0 : of.destinationPort;
   const at = (port: number): RealServer | undefined =>
     table.serverAt(of.family, destination, (d) => d.service === service && d.port === port);
-  return at(first) ?? at(first ^ of.destinationPort);
+  const found = at(first) ?? at(first ^ of.destinationPort);
+  if (!found || of.flags & FLAG.template) return found;
+  return (found.method === METHOD_NUMBER.fullnat) === hasLocalEnd(of.flags) ? found : undefined;
 }

@@ -3,12 +3,14 @@
  * @module
  */
 import type { RareData } from "../../../core/connections.ts";
+import { METHOD_NUMBER } from "../../../core/destination.ts";
 import type { AnnouncedConnections } from "../../../core/sync/entry.ts";
 import { LITTLE_ENDIAN } from "../../../wire/netlink.ts";
 import { callOf } from "../connections.ts";
 import { type End, WORD } from "../ends.ts";
 import { CONN, CONN_FLAG, CONN_MARK, CTL, PHASE, STATE } from "../layout.ts";
 import type { Maps } from "../maps.ts";
+import { readShift } from "./shift.ts";
 
 /** What of a generation events and references have. */
 const GENERATION_MASK = 0x7fffffff;
@@ -68,7 +70,8 @@ export class SlabTable implements AnnouncedConnections {
     return this.#v.getUint8(c * CONN.size + CONN.at.protocol);
   }
   flags(c: number): number {
-    return (this.#low(c) >>> CTL.flagsShift) & 0xffff;
+    // What is watched here is nobody else's affair.
+    return (this.#low(c) >>> CTL.flagsShift) & 0xffff & ~CONN_FLAG.watched;
   }
   state(c: number): number {
     return (this.#low(c) >>> CTL.stateShift) & 0xff;
@@ -106,10 +109,33 @@ export class SlabTable implements AnnouncedConnections {
   timeoutMs(c: number): number {
     return this.#word(c, "timeout_ms");
   }
+  localPort(c: number): number {
+    return this.#v.getUint16(c * CONN.size + CONN.at.local_port);
+  }
+  localWord(c: number, i: number): number {
+    return this.#endWord(c, i, "local");
+  }
+  /** TCP by full-NAT only. */
+  sequenceDelta(c: number): number {
+    return this.#isFullNat(c) ? this.#v.getInt32(c * CONN.size + CONN.at.seq_delta, LITTLE_ENDIAN) : 0;
+  }
+  serverIsn(c: number): number | undefined {
+    return this.#isFullNat(c) && this.#v.getUint8(c * CONN.size + CONN.at.marks) & CONN_MARK.serverIsn
+      ? this.#v.getUint32(c * CONN.size + CONN.at.server_isn, LITTLE_ENDIAN)
+      : undefined;
+  }
+  #isFullNat(c: number): boolean {
+    return (this.flags(c) & CONN_FLAG.methodMask) === METHOD_NUMBER.fullnat;
+  }
   rareData(c: number): RareData | undefined {
-    if (!(this.#v.getUint8(c * CONN.size + CONN.at.marks) & CONN_MARK.call)) return undefined;
-    const engine = callOf(this.#maps, c);
-    return engine && { engine };
+    if (this.#v.getUint8(c * CONN.size + CONN.at.marks) & CONN_MARK.call) {
+      const engine = callOf(this.#maps, c);
+      return engine && { engine };
+    }
+    if (!((this.#low(c) >>> CTL.flagsShift) & CONN_FLAG.watched)) return undefined;
+    // In one go: a program may be changing it.
+    const shift = readShift(this.#v.getBigUint64(c * CONN.size + CONN.at.seq_delta, LITTLE_ENDIAN));
+    return shift && { sequence: [undefined, shift] };
   }
   parent(c: number): number {
     return this.#word(c, "parent");
