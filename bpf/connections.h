@@ -290,24 +290,9 @@ INLINE void put_mark(struct conn *c, __u32 mark)
 	c->marks = mark ? CONN_MARK_FWMARK : 0;
 }
 
-/* Fills a slot from the worksheet and hashes it. MADE_TWIN: another CPU just made the same connection; look it up. */
-SHARED int make_connection(struct work *w)
+/* Writes what the worksheet says of a new connection into its slot, but for the control word. */
+INLINE void fill_slot(struct conn *c, struct work *w)
 {
-	__u32 slot, generation, flags;
-	struct conn *c;
-	__u64 ctl;
-	int made;
-
-	if (!w)
-		return MADE_NOTHING;
-	slot = take_slot();
-	c = slot ? conn_at(slot) : (struct conn *)0;
-	if (!c) {
-		w->reason = DROP_TABLE_FULL;
-		return MADE_NOTHING;
-	}
-	generation = ctl_generation(READ_ONCE(c->ctl));
-	flags = w->conn_flags | CONN_FLAG_HASHED;
 	c->expires = w->now + NEW_TIMEOUT_MS * NS_PER_MS;
 	c->timeout_ms = NEW_TIMEOUT_MS;
 	c->dest = w->dest;
@@ -326,6 +311,27 @@ SHARED int make_connection(struct work *w)
 	SET_END(c, virtual, w->daddr, w->family);
 	SET_END(c, dest_address, w->naddr, w->dest_family);
 	SET_END(c, local, w->laddr, w->family);
+}
+
+/* Fills a slot from the worksheet and hashes it. MADE_TWIN: another CPU just made the same connection; look it up. */
+SHARED int make_connection(struct work *w)
+{
+	__u32 slot, generation, flags;
+	struct conn *c;
+	__u64 ctl;
+	int made;
+
+	if (!w)
+		return MADE_NOTHING;
+	slot = take_slot();
+	c = slot ? conn_at(slot) : (struct conn *)0;
+	if (!c) {
+		w->reason = DROP_TABLE_FULL;
+		return MADE_NOTHING;
+	}
+	generation = ctl_generation(READ_ONCE(c->ctl));
+	flags = w->conn_flags | CONN_FLAG_HASHED;
+	fill_slot(c, w);
 	if ((flags & CONN_FLAG_WATCHED) || w->method == METHOD_FULLNAT)
 		c->seq_delta = c->server_isn = 0;
 	ctl = ctl_make(generation, flags, 0, PHASE_LIVE);

@@ -109,6 +109,9 @@
 #define SYNC_OUTCOME_IGNORED 4
 #define SYNC_OUTCOME_FAILED 5
 #define SYNC_OUTCOME_WAITS_NEW 6
+#define SYNC_MARK_SEQUENCE 1
+#define SYNC_MARK_SERVER_ISN 2
+#define SYNC_MARK_CALL 4
 #define LIMIT_DESTS 65536
 #define LIMIT_ORDER 131072
 #define LIMIT_SCAN 16
@@ -604,13 +607,19 @@ struct sync_entry {
 	__be32 client[4]; /* CIP */
 	__be32 virtual[4]; /* VIP; the mark, host order, for templates of fwmark services */
 	__be32 dest_address[4]; /* RIP */
+	__be32 local[4]; /* full-NAT: LIP */
 	__be16 client_port; /*  */
 	__be16 virtual_port; /*  */
 	__be16 dest_port; /*  */
+	__be16 local_port; /* full-NAT */
 	__u8 protocol; /*  */
 	__u8 family; /* 4 or 6 */
+	__u16 spare; /* 0 */
+	__u32 marks; /* SYNC_MARK_* */
+	__u32 seq_delta; /* as in conn */
+	__u32 server_isn; /* as in conn */
 };
-_Static_assert(sizeof(struct sync_entry) == 88, "sync_entry");
+_Static_assert(sizeof(struct sync_entry) == 120, "sync_entry");
 _Static_assert(__builtin_offsetof(struct sync_entry, outcome) == 0, "sync_entry.outcome");
 _Static_assert(__builtin_offsetof(struct sync_entry, flags) == 4, "sync_entry.flags");
 _Static_assert(__builtin_offsetof(struct sync_entry, state) == 8, "sync_entry.state");
@@ -622,11 +631,17 @@ _Static_assert(__builtin_offsetof(struct sync_entry, dest) == 28, "sync_entry.de
 _Static_assert(__builtin_offsetof(struct sync_entry, client) == 32, "sync_entry.client");
 _Static_assert(__builtin_offsetof(struct sync_entry, virtual) == 48, "sync_entry.virtual");
 _Static_assert(__builtin_offsetof(struct sync_entry, dest_address) == 64, "sync_entry.dest_address");
-_Static_assert(__builtin_offsetof(struct sync_entry, client_port) == 80, "sync_entry.client_port");
-_Static_assert(__builtin_offsetof(struct sync_entry, virtual_port) == 82, "sync_entry.virtual_port");
-_Static_assert(__builtin_offsetof(struct sync_entry, dest_port) == 84, "sync_entry.dest_port");
-_Static_assert(__builtin_offsetof(struct sync_entry, protocol) == 86, "sync_entry.protocol");
-_Static_assert(__builtin_offsetof(struct sync_entry, family) == 87, "sync_entry.family");
+_Static_assert(__builtin_offsetof(struct sync_entry, local) == 80, "sync_entry.local");
+_Static_assert(__builtin_offsetof(struct sync_entry, client_port) == 96, "sync_entry.client_port");
+_Static_assert(__builtin_offsetof(struct sync_entry, virtual_port) == 98, "sync_entry.virtual_port");
+_Static_assert(__builtin_offsetof(struct sync_entry, dest_port) == 100, "sync_entry.dest_port");
+_Static_assert(__builtin_offsetof(struct sync_entry, local_port) == 102, "sync_entry.local_port");
+_Static_assert(__builtin_offsetof(struct sync_entry, protocol) == 104, "sync_entry.protocol");
+_Static_assert(__builtin_offsetof(struct sync_entry, family) == 105, "sync_entry.family");
+_Static_assert(__builtin_offsetof(struct sync_entry, spare) == 106, "sync_entry.spare");
+_Static_assert(__builtin_offsetof(struct sync_entry, marks) == 108, "sync_entry.marks");
+_Static_assert(__builtin_offsetof(struct sync_entry, seq_delta) == 112, "sync_entry.seq_delta");
+_Static_assert(__builtin_offsetof(struct sync_entry, server_isn) == 116, "sync_entry.server_isn");
 
 /* The timer that sweeps */
 struct ticker {

@@ -81,6 +81,7 @@ struct {
 } ticker SEC(".maps");
 
 MAP_ARRAY(sync_inbox, struct sync_entry, LIMIT_INBOX);
+MAP_ARRAY(sync_calls, struct call, LIMIT_INBOX);
 /* Read by the sync process; bytes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

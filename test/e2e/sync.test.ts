@@ -13,9 +13,11 @@ const bin = join(process.cwd(), "dist/bin");
 const HOSTS = ["lan", "client", "d1", "d2", "dr", "nat", "tun"] as const;
 type Host = (typeof HOSTS)[number];
 const ADDRESS = { client: 2, d1: 3, d2: 4, dr: 11, nat: 12, tun: 13 } as const;
-/** One VIP a forwarding method; .110 is the gateway by which the NAT server answers. */
-const VIPS = { dr: "10.3.0.101", nat: "10.3.0.102", tun: "10.3.0.103" } as const;
+const SERVERS = { ...ADDRESS, fullnat: ADDRESS.nat } as const;
+/** One VIP a forwarding method; .110 is the gateway by which the NAT server answers, .120 what it sees by full-NAT. */
+const VIPS = { dr: "10.3.0.101", nat: "10.3.0.102", tun: "10.3.0.103", fullnat: "10.3.0.104" } as const;
 const GATEWAY = "10.3.0.110";
+const LOCAL = "10.3.0.120";
 const EACH = 100;
 
 const SERVER = `
@@ -118,14 +120,15 @@ describe.skipIf(!root).each(PAIRS)(
 
     const program = async (host: Host): Promise<void> => {
       for (const [method, vip] of Object.entries(VIPS) as [keyof typeof VIPS, string][]) {
-        const flag = { dr: "-g", nat: "-m", tun: "-i" }[method];
-        await run(host, `ipvsadm -A -t ${vip}:80 -s rr -p 300`);
-        await run(host, `ipvsadm -a -t ${vip}:80 -r 10.3.0.${ADDRESS[method]} ${flag}`);
+        const flag = { dr: "-g", nat: "-m", tun: "-i", fullnat: "--fullnat" }[method];
+        const local = method === "fullnat" ? ` --local-address ${LOCAL}` : "";
+        await run(host, `ipvsadm -A -t ${vip}:80 -s rr -p 300${local}`);
+        await run(host, `ipvsadm -a -t ${vip}:80 -r 10.3.0.${SERVERS[method]} ${flag}`);
       }
     };
     /** The host that has the VIPs and the gateway; everybody learns it at once. */
     const hold = (host: Host | undefined): void => {
-      const addresses = [...Object.values(VIPS), GATEWAY];
+      const addresses = [...Object.values(VIPS), GATEWAY, LOCAL];
       for (const d of ["d1", "d2"] as const) {
         for (const a of addresses) {
           try {
@@ -205,14 +208,14 @@ describe.skipIf(!root).each(PAIRS)(
       rmSync(directory, { recursive: true, force: true });
     });
 
-    const all = { count: 3 * EACH, fine: `answered ${3 * EACH} broken 0` };
+    const all = { count: 4 * EACH, fine: `answered ${4 * EACH} broken 0` };
 
-    test("the backup has every connection of the master: by DR, NAT and TUN, with its templates", async () => {
+    test("the backup has every connection of the master: by DR, NAT, TUN and full-NAT, with its templates", async () => {
       expect(await say()).toBe(all.fine);
       expect(await say()).toBe(all.fine);
       await until("all connections at the backup", async () => (await established("d2")) === all.count);
       const templates = (await run("d2", "ipvsadm -Lnc")).match(/10\.3\.0\.2:0/g) ?? [];
-      expect(templates).toHaveLength(3);
+      expect(templates).toHaveLength(4);
     });
 
     test("the master is killed: every connection goes on through the other", async () => {

@@ -2,6 +2,7 @@
  * The model and the BPF programs side by side: the same rules, the same clock, the same packets. What differs is told in words.
  * @module
  */
+import { FLAG } from "../../src/core/connections.ts";
 import type { DestinationId, DestinationSpec } from "../../src/core/destination.ts";
 import { Director } from "../../src/core/director.ts";
 import type { Meter } from "../../src/core/estimator.ts";
@@ -560,7 +561,8 @@ export class Twins {
           words(connections.destinationWord, c),
           connections.destinationPort(c),
           `state ${connections.state(c)}`,
-          `flags ${(connections.flags(c) & ~CONN_FLAG.hashed).toString(16)}`,
+          // The programs tell streams that were shifted from the connection itself.
+          `flags ${(connections.flags(c) & ~(CONN_FLAG.hashed | FLAG.inSeq | FLAG.outSeq)).toString(16)}`,
           `timeout ${connections.timeoutMs(c)}`,
           `left ${connections.dueAt(c) - this.now}`,
           `in ${connections.inPackets(c)}`,

@@ -163,6 +163,16 @@ export const SYNC_OUTCOME = {
   waitsNew: 6,
 } as const;
 
+/** Bits of `sync_entry.marks`: what else the entry has. */
+export const SYNC_MARK = {
+  /** seq_delta and server_isn. */
+  sequence: 1,
+  /** Full-NAT: server_isn is known. */
+  serverIsn: 2,
+  /** A template of a SIP call: which, is in `sync_calls` at the same place. */
+  call: 4,
+} as const;
+
 /** Indexes of `drops`: why packets were dropped, beyond what ip_vs counts. */
 export const DROP = {
   none: 0,
@@ -523,11 +533,17 @@ export const SYNC_ENTRY = struct(
     client: ["address", "CIP"],
     virtual: ["address", "VIP; the mark, host order, for templates of fwmark services"],
     dest_address: ["address", "RIP"],
+    local: ["address", "full-NAT: LIP"],
     client_port: ["be16", ""],
     virtual_port: ["be16", ""],
     dest_port: ["be16", ""],
+    local_port: ["be16", "full-NAT"],
     protocol: ["u8", ""],
     family: ["u8", "4 or 6"],
+    spare: ["u16", "0"],
+    marks: ["u32", "SYNC_MARK_*"],
+    seq_delta: ["u32", "as in conn"],
+    server_isn: ["u32", "as in conn"],
   },
 );
 
@@ -604,6 +620,8 @@ export const MAPS = {
   frags: { type: "lru_hash", key: FRAG_KEY.size, value: FRAG.size, scale: "fixed", mmap: false },
   /** Connections of a master, from the sync process. */
   sync_inbox: array(SYNC_ENTRY.size, "fixed"),
+  /** The calls that they are templates of. */
+  sync_calls: array(CALL.size, "fixed"),
   /** Connections to announce, for the sync process. */
   sync_events: { type: "ringbuf", key: 0, value: 0, scale: "fixed", mmap: false },
   ticker: { type: "array", key: 4, value: TICKER.size, scale: "fixed", mmap: false },
@@ -693,6 +711,7 @@ export const CONSTANTS = {
   VERDICT,
   DROP,
   SYNC_OUTCOME,
+  SYNC_MARK,
   LIMIT,
   HOP,
   KIND,

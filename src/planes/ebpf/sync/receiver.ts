@@ -12,12 +12,16 @@ import { readWords } from "../../../wire/address.ts";
 import { LITTLE_ENDIAN } from "../../../wire/netlink.ts";
 import { parse, type SyncEntry } from "../../../wire/sync.ts";
 import type { SyncReceiver } from "../../sync/site.ts";
-import { CONFIG, CONN_FLAG, LIMIT, SYNC_ENTRY, SYNC_OUTCOME } from "../layout.ts";
+import { CALL, CONFIG, CONN_FLAG, LIMIT, SYNC_ENTRY, SYNC_MARK, SYNC_OUTCOME } from "../layout.ts";
 import type { Maps } from "../maps.ts";
 import type { Rules } from "../rules.ts";
+import { packShift } from "./shift.ts";
 import { SlabTable } from "./slab-table.ts";
 
 const PROTO = { tcp: 6, sctp: 132 } as const;
+/** Control connections there are watched. */
+const FTP_PORT = 21;
+const NO_ADDRESS = new Uint8Array(0);
 const MAX_TIMEOUT_MS = 0xffffffff;
 
 /** Where connections go. */
@@ -33,6 +37,9 @@ export class EntryWriter {
   readonly #inbox: Inbox;
   readonly #v: DataView;
   readonly #bytes: Uint8Array;
+  /** `sync_calls`. */
+  readonly #calls: DataView;
+  readonly #callBytes: Uint8Array;
   readonly #virtual = new Int32Array(4);
   readonly #destination = new Int32Array(4);
   readonly #threshold: number;
@@ -45,6 +52,9 @@ export class EntryWriter {
     const { view, bytes } = inbox.maps.array("sync_inbox");
     this.#v = view;
     this.#bytes = bytes;
+    const calls = inbox.maps.array("sync_calls");
+    this.#calls = calls.view;
+    this.#callBytes = calls.bytes;
     this.#threshold = Number(inbox.rules.settings.sync_threshold.trim().split(/\s+/)[0]);
   }
 
@@ -52,7 +62,8 @@ export class EntryWriter {
   add(entry: SyncEntry, newOnly = false): void {
     if (this.#count === LIMIT.inbox) this.#run();
     const v = this.#v;
-    const at = this.#count++ * SYNC_ENTRY.size;
+    const place = this.#count++;
+    const at = place * SYNC_ENTRY.size;
     const { maps, rules } = this.#inbox;
     const template = (entry.flags & FLAG.template) !== 0;
     const word = (field: keyof typeof SYNC_ENTRY.at, value: number): void =>
@@ -80,7 +91,38 @@ export class EntryWriter {
     v.setUint16(at + SYNC_ENTRY.at.dest_port, entry.destinationPort);
     v.setUint8(at + SYNC_ENTRY.at.protocol, entry.protocol);
     v.setUint8(at + SYNC_ENTRY.at.family, entry.family);
+    let marks = 0;
+    const { local } = entry;
+    v.setUint16(at + SYNC_ENTRY.at.local_port, local?.port ?? 0);
+    const shift = local ? local.shift : shiftOf(entry);
+    this.#address(at + SYNC_ENTRY.at.local, local?.address ?? NO_ADDRESS);
+    if (local?.serverIsn !== undefined) marks |= SYNC_MARK.serverIsn;
+    if (shift !== undefined) {
+      marks |= SYNC_MARK.sequence;
+      word("seq_delta", shift);
+      word("server_isn", (local ? local.serverIsn : entry.sequence![1].initial) ?? 0);
+    }
+    if (template && entry.engine) {
+      marks |= SYNC_MARK.call;
+      this.#call(place, entry, entry.engine.data);
+    }
+    word("marks", marks);
     word("outcome", newOnly ? SYNC_OUTCOME.waitsNew : SYNC_OUTCOME.waits);
+  }
+
+  /** The call that the template at a place of the inbox is of, as the programs look for it. */
+  #call(place: number, entry: SyncEntry, id: Uint8Array): void {
+    const at = place * CALL.size;
+    const bytes = this.#callBytes;
+    bytes.fill(0, at, at + CALL.size);
+    bytes.set(entry.client, at + CALL.at.source);
+    bytes.set(entry.virtual, at + CALL.at.target);
+    if (entry.protocol === 0) this.#calls.setUint32(at + CALL.at.target, this.#virtual[0]!, LITTLE_ENDIAN);
+    this.#calls.setUint16(at + CALL.at.target_port, entry.virtualPort);
+    bytes[at + CALL.at.protocol] = entry.protocol;
+    bytes[at + CALL.at.family] = entry.family;
+    this.#calls.setUint32(at + CALL.at.length, id.length, LITTLE_ENDIAN);
+    bytes.set(id, at + CALL.at.id);
   }
 
   #address(at: number, bytes: Uint8Array): void {
@@ -149,9 +191,7 @@ export class MapReceiver implements SyncReceiver {
       return;
     }
     for (const entry of message.entries) {
-      // A full-NAT connection's local end is not told. Templates of SIP calls have keys that only packets make.
-      if (acceptable(entry) && !entry.engine && (entry.flags & FLAG.methodMask) !== METHOD_NUMBER.fullnat)
-        writer.add(entry, this.#newOnly);
+      if (acceptable(entry)) writer.add(entry, this.#newOnly);
       else this.counts.ignored++;
     }
     writer.flush();
@@ -178,6 +218,13 @@ export function bindStrays(maps: Maps, writer: EntryWriter): void {
 function words(family: 4 | 6, bytes: Uint8Array, into: Int32Array): void {
   into.fill(0);
   readWords(family, new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, into);
+}
+
+/** What the FTP helper added to the server's stream, as the programs keep it; undefined where it does not. */
+function shiftOf({ flags, protocol, virtualPort, sequence }: SyncEntry): number | undefined {
+  if (!(flags & FLAG.outSeq) || !sequence || protocol !== PROTO.tcp || virtualPort !== FTP_PORT)
+    return undefined;
+  return packShift(sequence[1]);
 }
 
 /** The timeout of a state, where the message tells none (version 0). */
