@@ -145,6 +145,21 @@ describe.skipIf(process.getuid!() !== 0)("a real server set up by one command", 
     expect(ip("-n", SERVER, "-br", "addr")).not.toContain("203.0.113");
   });
 
+  test("--undo of the last VIP, of whichever way, sets the host's sysctls back to what they were", () => {
+    const names = ["arp_ignore", "arp_announce", "rp_filter"].map((name) => `net.ipv4.conf.all.${name}`);
+    const shown = () => on(SERVER, "sysctl", "-n", ...names);
+    on(SERVER, "sysctl", "-qw", `${names[0]}=2`, `${names[2]}=2`);
+    const before = shown();
+    onServer("tun", VIP);
+    onServer("dr", "203.0.113.81");
+    expect(shown()).toBe("1\n2\n0\n");
+    onServer("tun", VIP, "--undo");
+    expect(shown(), "the other VIP needs them still").toBe("1\n2\n0\n");
+    onServer("dr", "203.0.113.81", "--undo");
+    expect(shown()).toBe(before);
+    on(SERVER, "sysctl", "-qw", `${names[0]}=0`, `${names[2]}=0`);
+  });
+
   test("dr: the VIP lies on lo and is silent; --undo takes both back", () => {
     const arp = () =>
       on(SERVER, "sysctl", "-n", "net.ipv4.conf.all.arp_ignore", "net.ipv4.conf.all.arp_announce");

@@ -5,6 +5,9 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 
+/** Where files about this host's namespaces lie. */
+export const runDirectory = (): string => process.env["LVSD_RUN_DIR"] || "/run/lvsd";
+
 /** Is told each command before it runs. */
 export type Tell = (command: string) => void;
 

@@ -8,8 +8,9 @@ import { readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PROTOCOL } from "../../wire/ipv4.ts";
 import type { DecapsulatorNote, DecapsulatorOptions, Listening } from "./decapsulator.ts";
-import { attempt, hasAddress, hasDevice, hostPrefix, run, type Tell } from "./machine.ts";
-import { setArp } from "./silent-vip.ts";
+import { attempt, hasAddress, hasDevice, hostPrefix, run, runDirectory, type Tell } from "./machine.ts";
+import { silentArp } from "./silent-vip.ts";
+import { releaseSwitches, setSwitches } from "./switches.ts";
 
 export const TUNNEL_TYPES = ["ipip", "gre", "gue"] as const;
 export type TunnelType = (typeof TUNNEL_TYPES)[number];
@@ -29,7 +30,7 @@ export interface TunnelEnd {
 }
 
 /** Where our decapsulator of this namespace notes itself. */
-const notePath = (): string => `/run/lvsd/decapsulator-${statSync("/proc/self/ns/net").ino}.json`;
+const notePath = (): string => `${runDirectory()}/decapsulator-${statSync("/proc/self/ns/net").ino}.json`;
 
 /** The decapsulator that runs in this namespace; undefined when none does (the kernel uses inodes and pids again). */
 function running(): DecapsulatorNote | undefined {
@@ -101,8 +102,13 @@ export async function setUpTunnelEnd(end: TunnelEnd, tell: Tell): Promise<void> 
     await run(tell, "ip", "addr", "add", hostPrefix(end.vip), "dev", device, ...nodad);
   }
   // The packet inside comes from a client whom the routes expect elsewhere.
-  await run(tell, "sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", `net.ipv4.conf.${device}.rp_filter=0`);
-  await setArp(["all", device], { arp_ignore: 1, arp_announce: 2 }, tell);
+  const owner = `tun ${end.vip}`;
+  await setSwitches(
+    owner,
+    { "net.ipv4.conf.all.rp_filter": 0, [`net.ipv4.conf.${device}.rp_filter`]: 0 },
+    tell,
+  );
+  await setSwitches(owner, silentArp(["all", device]), tell);
 }
 
 /** Ends a process of ours and waits until it is gone. */
@@ -118,15 +124,20 @@ async function stop(pid: number): Promise<void> {
   for (let waited = 0; alive() && waited < 2000; waited += 20) await sleep(20);
 }
 
-/** Takes the VIP away; our decapsulator ends with the last one. */
+/** Takes the VIP away; our decapsulator ends with the last one, and sysctls are what they were. */
 export async function undoTunnelEnd(vip: string, tell: Tell): Promise<void> {
   for (const device of [KERNEL_DEVICE, OTHER_DEVICE]) {
     if (await hasAddress(device, vip)) await run(tell, "ip", "addr", "del", hostPrefix(vip), "dev", device);
   }
   const ours = running();
-  if (ours === undefined) return;
-  const left = await run(() => {}, "ip", "-o", "addr", "show", "dev", ours.device, "scope", "global");
-  if (left.trim() !== "") return;
-  tell(`kill ${ours.pid} (lvsd decapsulate)`);
-  await stop(ours.pid);
+  if (ours !== undefined && !(await hasGlobalAddress(ours.device))) {
+    tell(`kill ${ours.pid} (lvsd decapsulate)`);
+    await stop(ours.pid);
+  }
+  await releaseSwitches(`tun ${vip}`, tell);
+}
+
+async function hasGlobalAddress(device: string): Promise<boolean> {
+  const listing = await run(() => {}, "ip", "-o", "addr", "show", "dev", device, "scope", "global");
+  return listing.trim() !== "";
 }
