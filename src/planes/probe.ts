@@ -25,7 +25,7 @@ export async function planes(): Promise<PlaneReport[]> {
   return findings.map(({ name, works, details }) => ({
     name,
     works,
-    details: withRules.includes(name) ? [...details, "it has rules in this network namespace"] : details,
+    details: withRules.includes(name) ? ["it has rules in this network namespace", ...details] : details,
     chosen: works && name === chosen,
   }));
 }

@@ -58,8 +58,8 @@ describe.skipIf(missing)("XDP on interfaces that were asked for", () => {
     );
   });
 
-  test("goes with LVSD_XDP=no, connections going on by TC", async () => {
-    await asking("no", "-e -t 10.1.0.100:80 -r 10.2.0.11:8080 -m -w 1");
+  test("goes with LVSD_XDP=no, also before a listing, connections going on by TC", async () => {
+    await asking("no", "-Ln");
     const before = await redirected();
     expect(await net.get("http://10.1.0.100/", 2)).toHaveLength(2);
     expect(await redirected()).toBe(before);

@@ -34,6 +34,7 @@ import { prepareNamespace, restoreNamespace } from "./namespace.ts";
 import type { EbpfPaths } from "./paths.ts";
 import { withProgram } from "./programs.ts";
 import type { Rules } from "./rules.ts";
+import { xdpWish } from "./xdp.ts";
 
 /** Interfaces are looked for again after this long, ms. */
 const HOOK_AGAIN_MS = 1000;
@@ -215,12 +216,12 @@ export class Presence {
     });
   }
 
-  /** {@link hook} before something is only read: when an interface is not hooked, and once in a process. */
+  /** {@link hook} before something is only read: when an interface is not hooked or XDP is asked for, and once in a process. */
   async hookNew(rules: Rules): Promise<void> {
     if (this.#looked || !this.installed) return;
     this.#looked = true;
     try {
-      if (hookReport(this.#paths).missing.length > 0) await this.hook(rules);
+      if (xdpWish().kind === "named" || hookReport(this.#paths).missing.length > 0) await this.hook(rules);
     } catch {
       // Whoever only reads gets what there is; a change tells what the matter is.
     }

@@ -48,11 +48,10 @@ function refusedByOld(): string | undefined {
 }
 
 /** How it works here, and what it has not; a sentence each. */
-export function ebpfDetails(): string[] {
+export function ebpfDetails(): { readonly by: string; readonly otherwise: readonly string[] } {
   const tcx = features().find((f) => f.name === "TCX links")?.present;
-  return [
-    `programs hook interfaces by ${tcx ? "TCX links" : "classic TC filters (TCX needs Linux 6.6)"}`,
-    ...REFUSALS,
-    ...DEVIATIONS,
-  ];
+  return {
+    by: `programs hook interfaces by ${tcx ? "TCX links" : "classic TC filters (TCX needs Linux 6.6)"}`,
+    otherwise: [...REFUSALS, ...DEVIATIONS],
+  };
 }

@@ -14,7 +14,8 @@ import { ebpfDetails, ebpfMissing } from "./probe.ts";
 export function report(): { works: boolean; details: string[] } {
   const missing = ebpfMissing();
   if (missing !== undefined) return { works: false, details: [missing] };
-  return { works: true, details: [...ebpfDetails(), ...hookDetails()] };
+  const { by, otherwise } = ebpfDetails();
+  return { works: true, details: [by, ...hookDetails(), ...otherwise] };
 }
 
 function hookDetails(): string[] {
