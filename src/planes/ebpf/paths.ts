@@ -3,6 +3,8 @@
  * kernel never uses again while the machine is up.
  * @module
  */
+import { realpathSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { machineRoot } from "../../sys/bpf/machine-root.ts";
 import { netnsCookie } from "../../sys/netns.ts";
 
@@ -32,15 +34,26 @@ export function ebpfPaths(directory = process.env["LVSD_RUN_DIR"] || "/run/lvsd"
 
 /** Paths for the namespace with that cookie. */
 export function pathsOf(cookie: string, directory = process.env["LVSD_RUN_DIR"] || "/run/lvsd"): EbpfPaths {
-  const run = machineRoot() + directory;
+  // An absolute link would lead from the machine's mounts back to ours.
+  const whole = withoutLinks(directory);
+  const run = machineRoot() + whole;
   return {
     cookie,
     run,
-    mount: `${directory}/bpf`,
+    mount: `${whole}/bpf`,
     bpffs: `${run}/bpf`,
     pins: `${run}/bpf/${cookie}`,
     globalLock: `${run}/ebpf.lock`,
     lock: `${run}/ebpf-${cookie}.lock`,
     rules: `${run}/ebpf-${cookie}.rules`,
   };
+}
+
+/** A path of which the end may not exist yet. */
+function withoutLinks(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return dirname(path) === path ? path : join(withoutLinks(dirname(path)), basename(path));
+  }
 }

@@ -1,4 +1,6 @@
 import { execFileSync } from "node:child_process";
+import { symlinkSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LITTLE_ENDIAN } from "../../wire/netlink.ts";
 import { close, raw, SysError } from "../libc.ts";
@@ -179,7 +181,7 @@ describe.runIf(toy)("BPF objects", () => {
     });
     afterAll(() => {
       removeBpffs(fs);
-      execFileSync("rm", ["-rf", fs]);
+      execFileSync("rm", ["-rf", fs, `${fs}-link`]);
       ip("netns", "del", space);
     });
     /** Sends a datagram over lo. */
@@ -196,6 +198,8 @@ describe.runIf(toy)("BPF objects", () => {
       expect(isBpffs(fs)).toBe(false);
       expect(ensureBpffs(fs)).toBe(fs);
       expect(ensureBpffs(fs)).toBe(fs);
+      symlinkSync(dirname(fs), `${fs}-link`);
+      expect(isBpffs(`${fs}-link/${basename(fs)}`)).toBe(true);
       pin(object.map("counts"), `${fs}/counts`);
       const again = BpfMap.open(`${fs}/counts`)!;
       expect(again.info.id).toBe(map("counts").info.id);

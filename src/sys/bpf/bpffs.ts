@@ -6,7 +6,8 @@
  * @module
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, statfsSync } from "node:fs";
+import { mkdirSync, statfsSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { check, raw } from "../libc.ts";
 import { machine, machineRoot } from "./machine-root.ts";
 
@@ -14,25 +15,13 @@ import { machine, machineRoot } from "./machine-root.ts";
 const BPF_FS_MAGIC = 0xcafe4a11;
 const MODE = "mode=0700";
 
-/** Whether a bpffs is mounted exactly there. The path may be one below {@link machineRoot}. */
+/** Whether a bpffs is mounted exactly there. The path may be one below {@link machineRoot}, and have symbolic links in it. */
 export function isBpffs(path: string): boolean {
   try {
-    if (statfsSync(path).type !== BPF_FS_MAGIC) return false;
+    return statfsSync(path).type === BPF_FS_MAGIC && statSync(path).dev !== statSync(join(path, "..")).dev;
   } catch {
     return false;
   }
-  return mountPoints().includes(plain(path));
-}
-
-/** The path as the machine's first process has it. */
-const plain = (path: string): string => path.replace(/^\/proc\/\d+\/root/, "") || "/";
-
-function mountPoints(): string[] {
-  return readFileSync(`/proc/${machine().process}/mountinfo`, "utf8")
-    .split("\n")
-    .map((line) =>
-      (line.split(" ")[4] ?? "").replace(/\\(\d{3})/g, (_, n) => String.fromCharCode(Number.parseInt(n, 8))),
-    );
 }
 
 /** Mounts a bpffs at `path` (as the first process has it) unless one is there. @returns the path to reach it by */
