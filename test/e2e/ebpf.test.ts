@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { appendFileSync, copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -266,14 +266,36 @@ describe.skipIf(missing)("the eBPF plane forwards real packets", () => {
     await net.ipvsadm("-D -t 10.1.0.100:99");
   });
 
-  test("and -C leaves no map, no program, no hook", async () => {
-    expect(pins()).toHaveLength(1);
-    await net.ipvsadm("-C");
-    expect(pins()).toEqual([]);
-    expect(readdirSync(net.runDirectory).filter((name) => name.includes("ebpf-"))).toEqual([]);
-    expect(await net.run("director", "bpftool", "net").catch(() => "")).not.toContain("lvsd");
-    await expect(net.get("http://10.1.0.100/")).rejects.toThrow();
-  });
+  test.each(["ipvsadm -C", "lvsd planes reset"])(
+    "and %s leaves no map, no program, no hook",
+    async (command) => {
+      await net.ipvsadm("-A -t 10.1.0.100:85 -s sh");
+      await net.ipvsadm("-a -t 10.1.0.100:85 -r 10.2.0.11:8080 -m");
+      await net.ipvsadm("-A -f 7 -s rr");
+      expect(pins()).toHaveLength(1);
+      // What the kernel has of it, by the pins.
+      const folder = `${machineRoot()}${net.runDirectory}/bpf/${pins()[0]}`;
+      const ids = (kind: "map" | "prog"): string[] =>
+        readdirSync(folder, { recursive: true, encoding: "utf8" }).flatMap((name) => {
+          const shown = spawnSync("bpftool", ["-j", kind, "show", "pinned", join(folder, name)]);
+          return shown.status === 0 ? [String(JSON.parse(String(shown.stdout)).id)] : [];
+        });
+      const left = { map: ids("map"), prog: ids("prog") };
+      expect(left.map.length).toBeGreaterThan(10);
+      await net.run("director", ...command.split(" "));
+      expect(pins()).toEqual([]);
+      expect(readdirSync(net.runDirectory).filter((name) => name.includes("ebpf-"))).toEqual([]);
+      expect(await net.run("director", "bpftool", "net")).not.toContain("lvsd");
+      expect(await net.run("director", "nft", "list", "ruleset")).not.toContain("lvsd");
+      // The kernel frees them a moment later.
+      await until(async () =>
+        (["map", "prog"] as const).every((kind) =>
+          left[kind].every((id) => spawnSync("bpftool", [kind, "show", "id", id]).status !== 0),
+        ),
+      );
+      await expect(net.get("http://10.1.0.100/")).rejects.toThrow();
+    },
+  );
 });
 
 describe.skipIf(missing)("the state of a namespace", () => {
