@@ -322,11 +322,11 @@ SHARED int outdo(const struct key *k, __u64 hash, __u64 own, __u32 how)
 	return KEY_IN;
 }
 
-/* Puts the key of a live connection in: KEY_*. `ref` is slot and direction. */
-INLINE int insert_key(const struct key *k, const struct conn *c, __u64 ref, __u32 how)
+/* Puts the key of a connection in: KEY_*. `ref` is slot and direction, `ctl` what makes it hashed and live. */
+INLINE int insert_key(const struct key *k, const struct conn *c, __u64 ctl, __u64 ref, __u32 how)
 {
 	struct config *g = the_config();
-	__u64 hash, tentative, ctl = READ_ONCE(c->ctl);
+	__u64 hash, tentative;
 	int lost;
 
 	if (!g)

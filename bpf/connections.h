@@ -272,14 +272,45 @@ enum { MADE = 0, MADE_TWIN = 1, MADE_NOTHING = 2 };
  * Two connections of one client port may meet at one server port: the newest gets the replies, as with ip_vs. Full-NAT looks for a
  * port of its own instead.
  */
-INLINE int insert_reply_key(struct work *w, const struct conn *c, __u32 slot)
+INLINE int insert_reply_key(struct key *k, const struct conn *c, __u64 ctl, __u32 slot)
 {
-	__u32 how = w->method == METHOD_FULLNAT ? 0 : REPLACES;
+	__u32 how = (ctl_flags(ctl) & CONN_FLAG_METHOD_MASK) == METHOD_FULLNAT ? 0 : REPLACES;
 
-	if (insert_key(&w->key, c, slot | REF_REPLY, how) == KEY_IN)
+	if (insert_key(k, c, ctl, slot | REF_REPLY, how) == KEY_IN)
 		return 1;
 	/* Of two that replace one at the same instant one may have lost: it is the newest now. */
-	return how && insert_key(&w->key, c, slot | REF_REPLY, how) == KEY_IN;
+	return how && insert_key(k, c, ctl, slot | REF_REPLY, how) == KEY_IN;
+}
+
+/*
+ * Gives back the slot of a connection that could not be made: w->slot, `ctl` made it live. Who ended it before, as expire_nodest_conn
+ * does, settled counts that nobody had begun.
+ */
+SHARED int unmake(struct work *w, __u32 slot, __u64 ctl)
+{
+	struct conn *c = conn_at(slot), *parent;
+	__u64 now;
+
+	if (!w || !c)
+		return 0;
+	for (int i = 0; i < TRIES; i++) {
+		now = READ_ONCE(c->ctl);
+		if ((now ^ ctl) & CTL_WHO)
+			break;
+		/* Packets may have moved its state. */
+		if (CAS(&c->ctl, now, (now & ~0xffULL) | PHASE_DYING) != now)
+			continue;
+		give_slot(c, slot, ctl);
+		return 0;
+	}
+	if (w->dest)
+		bind_connection(w->dest);
+	if (w->conn_flags & CONN_FLAG_NO_CLIENT_PORT)
+		start_waiting();
+	parent = w->parent ? conn_at(w->parent) : (struct conn *)0;
+	if (parent)
+		ADD(&parent->children, 1);
+	return 0;
 }
 
 /* The mark of the first packet. Mostly there is none, and the second cache line is left alone. */
@@ -337,9 +368,9 @@ SHARED int make_connection(struct work *w)
 	ctl = ctl_make(generation, flags, 0, PHASE_LIVE);
 	WRITE_ONCE(c->ctl, ctl);
 	request_key(&w->key, c, flags);
-	made = insert_key(&w->key, c, slot, 0);
+	made = insert_key(&w->key, c, ctl, slot, 0);
 	if (made != KEY_IN) {
-		give_slot(c, slot, ctl);
+		unmake(w, slot, ctl);
 		if (made == KEY_TAKEN)
 			return MADE_TWIN;
 		w->reason = DROP_TABLE_FULL;
@@ -347,10 +378,10 @@ SHARED int make_connection(struct work *w)
 	}
 	if (has_reply_key(flags)) {
 		reply_key(&w->key, c, flags);
-		if (!insert_reply_key(w, c, slot)) {
+		if (!insert_reply_key(&w->key, c, ctl, slot)) {
 			request_key(&w->key, c, flags);
 			remove_key(&w->key, slot);
-			give_slot(c, slot, ctl);
+			unmake(w, slot, ctl);
 			w->reason = DROP_NO_PORT;
 			return MADE_NOTHING;
 		}

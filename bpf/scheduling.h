@@ -162,11 +162,11 @@ INLINE int adopt_by(struct conn *t)
 }
 
 /* Makes the template findable; 1 = it is. */
-INLINE int insert_template(struct work *w, const struct conn *c, __u32 slot, __u32 generation)
+INLINE int insert_template(struct work *w, const struct conn *c, __u32 slot, __u64 ctl)
 {
 	if (w->flow & FLOW_CALL)
-		return !hash_call(slot, generation);
-	return insert_key(&w->template_key, c, slot, 0) == KEY_IN;
+		return !hash_call(slot, ctl_generation(ctl));
+	return insert_key(&w->template_key, c, ctl, slot, 0) == KEY_IN;
 }
 
 /* Makes the template of w->template_key for w->dest; w->parent is its slot, with one child counted. 0 = could not. */
@@ -212,7 +212,9 @@ SHARED int make_template(struct work *w, __u32 timeout_ms, __u32 at_service_port
 		ctl |= CONN_FLAG_NO_OUTPUT;
 	ctl = ctl_make(generation, ctl, 0, PHASE_LIVE);
 	WRITE_ONCE(c->ctl, ctl);
-	if (!insert_template(w, c, slot, generation)) {
+	if (!insert_template(w, c, slot, ctl)) {
+		/* While it has a child nobody else ends it. */
+		WRITE_ONCE(c->ctl, (ctl & ~0xffULL) | PHASE_DYING);
 		SUB(&c->children, 1);
 		give_slot(c, slot, ctl);
 		return 0;

@@ -24,6 +24,7 @@ import {
   DEST,
   DEST_FLAG,
   DEST_STATS,
+  ESTIMATE,
   HOP,
   LOAD,
   PHASE,
@@ -36,6 +37,7 @@ import {
   VERDICT,
 } from "../../src/planes/ebpf/layout.ts";
 import { type ArrayMemory, type MapName, Maps } from "../../src/planes/ebpf/maps.ts";
+import { Migration } from "../../src/planes/ebpf/migration.ts";
 import { Mirror } from "../../src/planes/ebpf/mirror.ts";
 import type { Operation } from "../../src/planes/ebpf/operation.ts";
 import { Rules } from "../../src/planes/ebpf/rules.ts";
@@ -47,6 +49,8 @@ import { call, TestRun } from "../../src/sys/bpf/program.ts";
 import { describePacket } from "../../src/testkit/packet-compare.ts";
 import { RecordingHost } from "../../src/testkit/recording-host.ts";
 import { formatAddress, toWords } from "../../src/wire/address.ts";
+import { structs } from "../../src/wire/btf.ts";
+import { section } from "../../src/wire/elf.ts";
 import * as ipv4 from "../../src/wire/ipv4.ts";
 import * as ipv6 from "../../src/wire/ipv6.ts";
 
@@ -117,23 +121,29 @@ interface Fate {
   readonly bytes: Uint8Array | undefined;
 }
 
+/** What is loaded into the kernel. */
+interface Programs {
+  readonly maps: LoadedMaps;
+  readonly mirror: Mirror;
+  readonly run: TestRun;
+  readonly sweep: number;
+  readonly front: TestRun | undefined;
+}
+
 /** See the module's description. */
 export class Twins {
   readonly host: RecordingHost;
   readonly model: Director;
   readonly rules: Rules;
-  readonly maps: LoadedMaps;
   now = 100_000;
   /** Why the programs dropped last, `DROP`. */
   reason = 0;
-  readonly #mirror: Mirror;
-  readonly #run: TestRun;
-  readonly #front: TestRun | undefined;
+  readonly #xdp: boolean;
+  #programs: Programs;
   /** Packets that XDP finished. */
   fronted = 0;
   /** Packets that were shown to both. */
   shown = 0;
-  readonly #sweep: number;
   readonly #packet = new Packet();
   readonly #chance = new Chance();
   #word = 1;
@@ -143,36 +153,8 @@ export class Twins {
     this.host = new RecordingHost(own);
     this.model = new Director({ host: this.host, random: this.#chance.next, now: this.now });
     this.rules = new Rules(this.host);
-    const used: string[] = [
-      PROGRAMS.ingress,
-      PROGRAMS.sweep,
-      PROGRAMS.synced,
-      ...(xdp ? [PROGRAMS.xdp] : []),
-    ];
-    const sizes = { connections: 4096, buckets: 2048, services: 64, dests: 256 };
-    const object = loadImage(image().bytes, sizes, used);
-    this.maps = new LoadedMaps(object);
-    this.#mirror = new Mirror(
-      this.maps,
-      this.rules,
-      (server) => {
-        const source = new Uint8Array(16);
-        const view = new DataView(source.buffer);
-        const route = this.host.route(server.family, server.words, 0)!;
-        const words = server.family === 4 ? 1 : 4;
-        for (let i = 0; i < words; i++) view.setInt32(4 * i, route.source[i]);
-        return { source, local: route.local };
-      },
-      new TableWriter(this.maps),
-    );
-    this.#run = new TestRun(object.program(PROGRAMS.ingress));
-    this.#sweep = object.program(PROGRAMS.sweep);
-    this.#front = xdp ? new TestRun(object.program(PROGRAMS.xdp), "xdp") : undefined;
-    if (xdp) this.maps.map("outlets").updateIndex(LO, wordBytes(LO));
-    const config = this.maps.array("config").view;
-    config.setUint32(CONFIG.at.test, TEST.clock | TEST.output | TEST.random | TEST.memory, true);
-    config.setUint32(CONFIG.at.slots, 4096, true);
-    config.setBigUint64(CONFIG.at.bucket_mask, 2047n, true);
+    this.#xdp = xdp;
+    this.#programs = this.#load();
     const state = this.maps.array("state").view;
     state.setUint32(STATE.at.fresh, 1, true);
     state.setUint32(STATE.at.hand, 1, true);
@@ -182,6 +164,71 @@ export class Twins {
     this.#setMtu();
     this.#mirror.config();
     this.#tell();
+  }
+
+  /** The programs, with maps of their own that have no rules yet. */
+  #load(more: readonly string[] = []): Programs {
+    const front = this.#xdp ? [PROGRAMS.xdp] : [];
+    const used = [PROGRAMS.ingress, PROGRAMS.sweep, PROGRAMS.synced, ...front, ...more];
+    const sizes = { connections: 4096, buckets: 2048, services: 64, dests: 256 };
+    const object = loadImage(image().bytes, sizes, used);
+    const maps = new LoadedMaps(object);
+    const mirror = new Mirror(
+      maps,
+      this.rules,
+      (server) => {
+        const source = new Uint8Array(16);
+        const view = new DataView(source.buffer);
+        const route = this.host.route(server.family, server.words, 0)!;
+        const words = server.family === 4 ? 1 : 4;
+        for (let i = 0; i < words; i++) view.setInt32(4 * i, route.source[i]);
+        return { source, local: route.local };
+      },
+      new TableWriter(maps),
+    );
+    if (this.#xdp) maps.map("outlets").updateIndex(LO, wordBytes(LO));
+    const config = maps.array("config").view;
+    config.setUint32(CONFIG.at.test, TEST.clock | TEST.output | TEST.random | TEST.memory, true);
+    config.setUint32(CONFIG.at.slots, 4096, true);
+    config.setBigUint64(CONFIG.at.bucket_mask, 2047n, true);
+    return {
+      maps,
+      mirror,
+      run: new TestRun(object.program(PROGRAMS.ingress)),
+      sweep: object.program(PROGRAMS.sweep),
+      front: this.#xdp ? new TestRun(object.program(PROGRAMS.xdp), "xdp") : undefined,
+    };
+  }
+
+  get maps(): LoadedMaps {
+    return this.#programs.maps;
+  }
+  get #mirror(): Mirror {
+    return this.#programs.mirror;
+  }
+
+  /**
+   * Carries everything over to other maps, as another version of the programs does when theirs have another shape.
+   * @param before what happens between the copy and the change of programs
+   * @param after what happens between the change of programs and the end of the move
+   */
+  move(before: () => void, after: () => void = () => {}): void {
+    const old = this.#programs;
+    const next = this.#load([PROGRAMS.adopt]);
+    next.mirror.everything();
+    const layouts = structs(section(image().bytes, ".BTF")!)!;
+    const adopt = () => void call(next.maps.program(PROGRAMS.adopt));
+    const migration = new Migration(old.maps, next.maps, layouts, this.rules.ends, adopt);
+    next.maps.array("trace").bytes.set(old.maps.array("trace").bytes);
+    next.maps.array("config").bytes.set(old.maps.array("config").bytes);
+    migration.copy();
+    before();
+    this.#programs = next;
+    this.#tell();
+    this.#markLocals();
+    after();
+    migration.catchUp();
+    old.maps.close();
   }
 
   close(): void {
@@ -208,7 +255,7 @@ export class Twins {
     this.model.table.removeService(id);
     this.#apply({ op: "removeService", service: id });
     this.#mirror.serviceRemoved(number, servers);
-    call(this.#sweep);
+    call(this.#programs.sweep);
   }
   addDestination(service: ServiceId, spec: DestinationSpec): void {
     this.model.table.addDestination(service, spec);
@@ -235,13 +282,13 @@ export class Twins {
     this.#apply({ op: "removeDestination", service, destination: which });
     this.#mirror.destinationRemoved(server, index);
     this.#markLocals();
-    call(this.#sweep);
+    call(this.#programs.sweep);
   }
   settings(change: Partial<Settings>): void {
     this.model.change(change);
     this.#apply({ op: "settings", change });
     this.#mirror.config();
-    call(this.#sweep);
+    call(this.#programs.sweep);
   }
   timeouts(timeouts: Timeouts): void {
     this.model.tracker.setTimeouts(timeouts);
@@ -294,7 +341,7 @@ export class Twins {
       this.#separate();
       this.model.advance(this.now);
       this.#tell();
-      call(this.#sweep);
+      call(this.#programs.sweep);
       this.#freeTrash();
     }
   }
@@ -436,7 +483,8 @@ export class Twins {
   }
 
   #showPrograms(ip: Uint8Array, mark: number, stackForwards: boolean): Fate {
-    const { input } = this.#run;
+    const { run } = this.#programs;
+    const { input } = run;
     const v6 = ip[0] >> 4 === 6;
     input.fill(0, 0, ETHERNET);
     input[12] = v6 ? 0x86 : 0x08;
@@ -446,13 +494,13 @@ export class Twins {
     trace.view.setUint32(TRACE.at.verdict, VERDICT.none, true);
     const target = toWords(formatAddress(v6 ? 6 : 4, ip, v6 ? 24 : 16));
     trace.view.setUint32(TRACE.at.own, this.host.addressKind(v6 ? 6 : 4, target) === "local" ? 1 : 0, true);
-    if (this.#front && mark === 0) {
-      const fate = this.#showXdp(this.#front, input, ETHERNET + ip.length);
+    if (this.#programs.front && mark === 0) {
+      const fate = this.#showXdp(this.#programs.front, input, ETHERNET + ip.length);
       if (fate?.bytes && stackForwards) return { verdict: "local", bytes: addHop(fate.bytes) };
       if (fate) return fate;
     }
-    this.#run.run(ETHERNET + ip.length, { mark });
-    const bytes = packetOf(this.#run.output.subarray(ETHERNET, this.#run.outputLength));
+    run.run(ETHERNET + ip.length, { mark });
+    const bytes = packetOf(run.output.subarray(ETHERNET, run.outputLength));
     const verdict = trace.view.getUint32(TRACE.at.verdict, true);
     switch (verdict) {
       case VERDICT.none:
@@ -648,10 +696,15 @@ export class Twins {
   #counters(map: "service_stats" | "dest_stats", size: number, id: number): number[] {
     const value = this.maps.map(map).lookupIndex(id)!;
     const v = new DataView(value.buffer, value.byteOffset);
-    const sums = [0, 0, 0, 0, 0];
-    for (let cpu = 0; cpu < value.length; cpu += Math.ceil(size / 8) * 8)
-      for (let i = 0; i < 5; i++) sums[i] += Number(v.getBigUint64(cpu + 8 * i, true));
-    return sums;
+    const estimates = this.maps.array(map === "dest_stats" ? "dest_estimates" : "service_estimates").view;
+    return [0, 1, 2, 3, 4].map((i) => {
+      let sum = 0n;
+      for (let cpu = 0; cpu < value.length; cpu += Math.ceil(size / 8) * 8)
+        sum += v.getBigUint64(cpu + 8 * i, true);
+      // What a version before this one counted.
+      const base = estimates.getBigInt64(id * ESTIMATE.size + ESTIMATE.at.base + 8 * i, true);
+      return Number(sum - base);
+    });
   }
 
   /** Where rr or wrr stands. */

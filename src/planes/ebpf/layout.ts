@@ -85,6 +85,8 @@ export const CONN_MARK = {
   call: 16,
   /** The FTP client asked for passive transfers. */
   passive: 32,
+  /** Is to be found no more: PROGRAMS.adopt takes its keys out, before it puts others in. */
+  forget: 64,
 } as const;
 
 /** References to connections, low to high: slot 32 bits, direction, whether it is still being put in, hash 30 bits. */
@@ -660,7 +662,7 @@ export const PROGRAMS = {
   synced: "lvsd_synced",
   /** Test run: sweeps the whole table once. */
   sweep: "lvsd_sweep",
-  /** Test run: puts connections that user space wrote into the hash table (CONN_MARK.adopt). */
+  /** Test run: takes connections out of the hash table, and puts those that user space wrote into it (CONN_MARK.forget, adopt). */
   adopt: "lvsd_adopt",
 } as const;
 

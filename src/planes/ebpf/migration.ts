@@ -34,9 +34,9 @@ import type { MapName, Maps } from "./maps.ts";
 import { type Struct, sizeOf } from "./struct.ts";
 import { type Translation, translate, translation } from "./translation.ts";
 
-/** Connections do not end between the copy and the change, ns. */
-const GRACE_NS = 10_000_000_000n;
-/** Slots left free for what the new programs make before the old ones' free slots are known. */
+/** Connections do not end between the copy and the change, ns: a million on a busy machine take their time. */
+const GRACE_NS = 60_000_000_000n;
+/** Most slots left for what the old programs make between copy and change; the new ones begin behind. */
 const RESERVE = 4096;
 const COUNTERS = ["conns", "in_packets", "out_packets", "in_bytes", "out_bytes"] as const;
 
@@ -60,10 +60,12 @@ export class Migration {
   #least = 0n;
   /** Slots that were never carried: free. */
   readonly #spare = new Set<number>();
+  /** Where connections are that the old programs made unfindable. */
+  readonly #hidden: number[] = [];
 
   /**
    * @param layouts structs of the old maps
-   * @param adopt puts connections of the new maps that are marked so into their hash table
+   * @param adopt takes connections of the new maps that are marked so out of their hash table, then puts others into it
    * @throws Error when connections cannot be carried
    */
   constructor(old: Maps, next: Maps, layouts: ReadonlyMap<string, BtfStruct>, ends: Ends, adopt: () => void) {
@@ -103,7 +105,8 @@ export class Migration {
     this.#snapshot = this.#oldSlab();
     this.#place();
     const fresh = this.#oldFresh;
-    const end = Math.min(fresh + RESERVE, this.#new.map("slab").info.maxEntries);
+    const left = this.#new.map("slab").info.maxEntries - fresh;
+    const end = fresh + Math.min(RESERVE, left >>> 1);
     for (let slot = fresh; slot < end; slot++) this.#spare.add(slot);
     // From now on the new sweeper looks at them.
     this.#new.array("state").view.setUint32(STATE.at.fresh, end, LITTLE_ENDIAN);
@@ -144,7 +147,7 @@ export class Migration {
     translate(t, this.#old.array("state").bytes, 0, bytes, 0);
     view.setUint32(STATE.at.fresh, 1, LITTLE_ENDIAN);
     view.setUint32(STATE.at.hand, 1, LITTLE_ENDIAN);
-    // Counted anew as connections are adopted.
+    // Counted anew with the connections.
     view.setUint32(STATE.at.waiting, 0, LITTLE_ENDIAN);
   }
 
@@ -197,8 +200,9 @@ export class Migration {
     this.#new.map("call_ids").updateIndex(to, carried);
   }
 
-  /** A connection came to its destination and template. */
+  /** A connection came to its destination and template; what waits for its client's port is told of when it ends. */
   #count(v: DataView, at: number, by: 1 | -1): void {
+    if (flagsOf(v, at) & CONN_FLAG.noClientPort) add(this.#new, "state", STATE.at.waiting, by);
     const parent = v.getUint32(at + CONN.at.parent, LITTLE_ENDIAN);
     if (parent !== 0) add(this.#new, "slab", parent * CONN.size + CONN.at.children, by);
     const dest = v.getUint32(at + CONN.at.dest, LITTLE_ENDIAN);
@@ -231,8 +235,18 @@ export class Migration {
 
   /** The old programs have stopped. */
   catchUp(): void {
-    this.#compare(this.#oldSlab());
+    const now = this.#oldSlab();
+    this.#compare(now);
     this.#adopt();
+    // Keys came from them until now.
+    const { bytes } = this.#new.array("slab");
+    for (const at of this.#hidden) {
+      for (const field of ["virtual_port", "dest_port"] as const)
+        bytes.set(
+          now.subarray(at + CONN.at[field], at + CONN.at[field] + sizeOf(CONN, field)),
+          at + CONN.at[field],
+        );
+    }
     this.#counters("service_stats", "service_estimates", STATS, this.#ends.services);
     this.#counters("dest_stats", "dest_estimates", DEST_STATS, this.#ends.destinations);
     const free = this.#new.map("free_slots");
@@ -251,8 +265,7 @@ export class Migration {
       const same = known && live && generationOf(before, at) === generationOf(after, at);
       if (same) this.#refresh(before, after, at);
       else {
-        // It ended: the sweeper of the new programs will see to it.
-        if (known) this.#swap(at + CONN.at.expires, this.#graced(before, at), 0n);
+        if (known) this.#end(before, at);
         if (live) slots.set(at / CONN.size, this.#room(at / CONN.size));
       }
     }
@@ -292,13 +305,16 @@ export class Migration {
     const { view } = this.#new.array("slab");
     const ctl = at + CONN.at.ctl;
     const was = before.getBigUint64(ctl, LITTLE_ENDIAN);
-    const is = after.getBigUint64(ctl, LITTLE_ENDIAN);
+    const hides = this.#hides(before, after, at);
+    const is = after.getBigUint64(ctl, LITTLE_ENDIAN) | (hides ? HASHED : 0n);
     if (was !== is && this.#swap(ctl, was, is)) {
       this.#count(after, at, 1);
       this.#count(before, at, -1);
       const timeout = after.getUint32(at + CONN.at.timeout_ms, LITTLE_ENDIAN);
       view.setUint32(at + CONN.at.timeout_ms, timeout, LITTLE_ENDIAN);
     }
+    if (hides && this.#mark(before, at, CONN_MARK.forget)) this.#hidden.push(at);
+    this.#renumber(before, after, at);
     const packets =
       after.getUint32(at + CONN.at.in_packets, LITTLE_ENDIAN) -
       before.getUint32(at + CONN.at.in_packets, LITTLE_ENDIAN);
@@ -308,6 +324,39 @@ export class Migration {
       at + CONN.at.expires,
       this.#graced(before, at),
       after.getBigUint64(at + CONN.at.expires, LITTLE_ENDIAN),
+    );
+  }
+
+  /** Whether the old programs made a connection's ends free for another one. */
+  #hides(before: DataView, after: DataView, at: number): boolean {
+    return (flagsOf(before, at) & ~flagsOf(after, at) & CONN_FLAG.hashed) !== 0;
+  }
+
+  /** One that ended: its ends may be another one's already; the sweeper of the new programs sees to the rest. */
+  #end(before: DataView, at: number): void {
+    this.#mark(before, at, CONN_MARK.forget);
+    this.#swap(at + CONN.at.expires, this.#graced(before, at), 0n);
+  }
+
+  /** Marks a connection if it is still the one that was copied. */
+  #mark(before: DataView, at: number, mark: number): boolean {
+    const { bytes, view } = this.#new.array("slab");
+    if (!isLive(view, at) || generationOf(view, at) !== generationOf(before, at)) return false;
+    Atomics.or(bytes, at + CONN.at.marks, mark);
+    return true;
+  }
+
+  /** How numbers of its streams shift: one word of FTP, as bpf/sequence.h has it, two of full-NAT; and what is noted about them. */
+  #renumber(before: DataView, after: DataView, at: number): void {
+    const numbers = at + CONN.at.seq_delta;
+    const was = before.getBigUint64(numbers, LITTLE_ENDIAN);
+    this.#swap(numbers, was, after.getBigUint64(numbers, LITTLE_ENDIAN));
+    const marks = at + CONN.at.marks;
+    const noted = CONN_MARK.serverIsn | CONN_MARK.passive;
+    Atomics.xor(
+      this.#new.array("slab").bytes,
+      marks,
+      (before.getUint8(marks) ^ after.getUint8(marks)) & noted,
     );
   }
 
@@ -355,6 +404,8 @@ function withWholeAddresses(t: Translation, old: BtfStruct): Translation {
   });
   return { ...t, runs: [...t.runs, ...runs] };
 }
+
+const HASHED = BigInt(CONN_FLAG.hashed << CTL.flagsShift);
 
 /** A connection that was in the hash table waits to be put there again. */
 function unhash(v: DataView, at: number): void {
