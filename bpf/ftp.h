@@ -148,7 +148,7 @@ SHARED int ftp_request(packet *p, struct work *w)
 	if (!header)
 		return 0;
 	/* The client acknowledges what it was shown; the server wants to hear of what it sent. */
-	if (read_shift(c, &s) && shift_acks(p, w, -shift_ack(&s, tcp_word(p, w, 8))))
+	if (read_shift(c, &s) && unshift_acks(p, w, &s))
 		return 1;
 	if (ctl_state(READ_ONCE(c->ctl)) == TCP_STATE_ESTABLISHED && !(w->flow & FLOW_FRAGMENT))
 		read_request(p, w, c, header);

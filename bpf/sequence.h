@@ -174,15 +174,27 @@ INLINE __u32 find_option(packet *p, struct work *w, __u32 kind)
 /* Edges of blocks that fit in. */
 #define SACK_EDGES 9
 
-/* Adds to the acknowledgement and to the edges of selective ones. */
-SHARED int shift_acks(packet *p, struct work *w, __u32 by)
+/* Takes the shift off the number at `at`, which speaks of what its sender saw. */
+SHARED int unshift_number(packet *p, struct work *w, __u32 at, const struct shift *s)
+{
+	__be32 seen;
+	__s32 by;
+
+	if (!w || !s || PEEK(p, at, &seen, 4))
+		return 1;
+	by = shift_ack(s, bpf_ntohl(seen));
+	return by ? shift_number(p, w, at, -by) : 0;
+}
+
+/* The acknowledgement, and every edge of selective ones: each speaks of its own place of the stream, before the change or behind it. */
+SHARED int unshift_acks(packet *p, struct work *w, const struct shift *s)
 {
 	__u32 sack, end;
 	__u8 length = 0;
 
-	if (!w || !by || !(w->l4_first & TCP_ACK))
+	if (!w || !s || !(s->delta | s->previous) || !(w->l4_first & TCP_ACK))
 		return 0;
-	if (shift_number(p, w, w->l4 + 8, by))
+	if (unshift_number(p, w, w->l4 + 8, s))
 		return 1;
 	sack = find_option(p, w, OPTION_SACK);
 	if (!sack || PEEK(p, sack + 1, &length, 1))
@@ -193,7 +205,7 @@ SHARED int shift_acks(packet *p, struct work *w, __u32 by)
 
 		if (at + 4 > end)
 			break;
-		if (shift_number(p, w, at, by))
+		if (unshift_number(p, w, at, s))
 			return 1;
 	}
 	return 0;

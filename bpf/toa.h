@@ -129,10 +129,12 @@ SHARED int fullnat_reply(packet *p, struct work *w)
 {
 	struct conn *c = w ? conn_at(w->slot) : (struct conn *)0;
 	struct config *g = the_config();
+	struct shift s = {};
 
 	if (!c || !g || !tcp_header(p, w))
 		return 0;
-	if (c->seq_delta && shift_acks(p, w, -c->seq_delta))
+	s.delta = s.previous = c->seq_delta;
+	if (unshift_acks(p, w, &s))
 		return 1;
 	if ((w->l4_first & (TCP_SYN | TCP_ACK)) != (TCP_SYN | TCP_ACK))
 		return 0;

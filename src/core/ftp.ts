@@ -17,7 +17,7 @@ import { resize, setTcpChecksum } from "./forward/rewrite.ts";
 import { format227, isEpsv, isPasv, parse227, parse229, parseEprt, parsePort } from "./ftp-text.ts";
 import type { Words } from "./host.ts";
 import type { Packet } from "./packet.ts";
-import { after, note, shiftAck, shiftAcks, shiftAt, shiftSeq } from "./sequence.ts";
+import { after, note, shiftAt, shiftSeq, unshiftAcks } from "./sequence.ts";
 import { TCP_STATE, TCP_TIMEOUT_MS } from "./states/tcp.ts";
 import type { Tracker } from "./tracker.ts";
 
@@ -56,7 +56,7 @@ export class FtpHelper {
     if (!tcp.valid(v, flow.l4, flow.end)) return true;
     // The client acknowledges what it was shown; the server wants to hear of what it sent.
     const record = rare.sequence?.[1];
-    if (record) shiftAcks(v, flow.l4, flow.end, -shiftAck(record, tcp.ack(v, flow.l4)));
+    if (record) unshiftAcks(v, flow.l4, flow.end, record);
     if (rare.ftp && this.context.connections.state(c) === TCP_STATE.ESTABLISHED) {
       this.readRequest(p, flow, c, rare.ftp);
     }

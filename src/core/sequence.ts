@@ -32,15 +32,23 @@ export function shiftSeq(v: DataView, l4: number, by: number): void {
   if (by !== 0) shift32(v, l4, l4 + tcp.AT.seq, by);
 }
 
-/** Adds to the acknowledgement number and to the edges of selective acknowledgements; the checksum follows. */
-export function shiftAcks(v: DataView, l4: number, end: number, by: number): void {
-  if (by === 0 || !(tcp.flags(v, l4) & tcp.FLAG.ack)) return;
-  shift32(v, l4, l4 + tcp.AT.ack, by);
+/**
+ * Takes the shift off the acknowledgement number and off every edge of selective acknowledgements: each speaks of its own place of
+ * the stream, which may be before the change or behind it. The checksum follows.
+ */
+export function unshiftAcks(v: DataView, l4: number, end: number, r: SequenceRecord): void {
+  if ((r.delta | r.previousDelta) === 0 || !(tcp.flags(v, l4) & tcp.FLAG.ack)) return;
+  unshift32(v, l4, l4 + tcp.AT.ack, r);
   const stop = Math.min(l4 + tcp.headerLen(v, l4), end);
   const sack = findOption(v, l4 + tcp.HEADER_LEN, stop, OPTION.sack);
   if (sack < 0) return;
   const last = sack + v.getUint8(sack + 1);
-  for (let i = sack + 2; i + 4 <= last; i += 4) shift32(v, l4, i, by);
+  for (let i = sack + 2; i + 4 <= last; i += 4) unshift32(v, l4, i, r);
+}
+
+function unshift32(v: DataView, l4: number, at: number, r: SequenceRecord): void {
+  const by = shiftAck(r, v.getUint32(at));
+  if (by !== 0) shift32(v, l4, at, -by);
 }
 
 function shift32(v: DataView, l4: number, at: number, by: number): void {

@@ -11,7 +11,7 @@ import type { Context } from "../context.ts";
 import { type Flow, PROTO } from "../flow.ts";
 import type { Words } from "../host.ts";
 import type { Packet } from "../packet.ts";
-import { shiftAcks, shiftSeq } from "../sequence.ts";
+import { shiftSeq, unshiftAcks } from "../sequence.ts";
 import type { RealServer } from "../server.ts";
 import type { Family } from "../service.ts";
 import type { VirtualService } from "../virtual.ts";
@@ -33,6 +33,8 @@ const MAX_TCP_HEADER = 60;
 export class FullNat {
   private readonly context: Context;
   private readonly words = new Int32Array(4);
+  /** The shift of a stream that has the same all along. */
+  private readonly shift = { initial: 0, delta: 0, previousDelta: 0 };
   private readonly key = {
     family: 4 as Family,
     protocol: 0,
@@ -95,7 +97,8 @@ export class FullNat {
     const v = p.view;
     if (flow.protocol === PROTO.tcp && tcp.valid(v, flow.l4, flow.end)) {
       const flags = tcp.flags(v, flow.l4);
-      shiftAcks(v, flow.l4, flow.end, -connections.sequenceDelta(c));
+      this.shift.delta = this.shift.previousDelta = connections.sequenceDelta(c);
+      unshiftAcks(v, flow.l4, flow.end, this.shift);
       if (flags & tcp.FLAG.syn && flags & tcp.FLAG.ack) {
         connections.setServerIsn(c, (tcp.seq(v, flow.l4) + 1) >>> 0);
         if (settings.fullnat_toa) this.lowerMss(p, flow);
