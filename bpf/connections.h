@@ -283,7 +283,7 @@ INLINE int insert_reply_key(struct key *k, const struct conn *c, __u64 ctl, __u3
 }
 
 /*
- * Gives back the slot of a connection that could not be made: w->slot, `ctl` made it live. Who ended it before, as expire_nodest_conn
+ * Gives back the slot of a connection that could not be made; `ctl` made it live. Who ended it before, as expire_nodest_conn
  * does, settled counts that nobody had begun.
  */
 SHARED int unmake(struct work *w, __u32 slot, __u64 ctl)
@@ -303,7 +303,9 @@ SHARED int unmake(struct work *w, __u32 slot, __u64 ctl)
 		give_slot(c, slot, ctl);
 		return 0;
 	}
-	if (w->dest)
+	if (w->dest && (w->conn_flags & CONN_FLAG_TEMPLATE))
+		bind_template(w->dest);
+	else if (w->dest)
 		bind_connection(w->dest);
 	if (w->conn_flags & CONN_FLAG_NO_CLIENT_PORT)
 		start_waiting();

@@ -78,7 +78,7 @@ SHARED int make_synced_call(struct work *w, __u32 i)
 	WRITE_ONCE(c->ctl, ctl);
 	if (bpf_map_update_elem(&call_ids, &slot, call, BPF_ANY) || rehash_call(slot, generation)) {
 		bpf_map_delete_elem(&call_ids, &slot);
-		give_slot(c, slot, ctl);
+		unmake(w, slot, ctl);
 		return MADE_TWIN;
 	}
 	w->slot = slot;
