@@ -41,6 +41,9 @@ INLINE void plan_way(struct work *q, const struct work *w, const struct conn *c)
 	struct dest *d = c->dest ? dest_at(c->dest) : (struct dest *)0;
 	__u32 method = d ? d->method : METHOD_NAT;
 
+	/* A server that is full-NAT's by now: it has heard of the client, and nothing of a local end. */
+	if (method == METHOD_FULLNAT)
+		method = METHOD_NAT;
 	q->now = w->now;
 	q->hook = w->hook;
 	q->test = w->test;
@@ -58,7 +61,7 @@ INLINE void plan_way(struct work *q, const struct work *w, const struct conn *c)
 	q->parent = w->slot;
 	q->method = method;
 	q->conn_flags = (method & CONN_FLAG_METHOD_MASK) | CONN_FLAG_INACTIVE;
-	if (method != METHOD_NAT && method != METHOD_FULLNAT)
+	if (method != METHOD_NAT)
 		q->conn_flags |= CONN_FLAG_NO_OUTPUT;
 	GET_END(q->saddr, c, client, c->family);
 	GET_END(q->daddr, c, virtual, c->family);

@@ -24,12 +24,17 @@ INLINE struct work *sync_worksheet(void)
 	return bpf_map_lookup_elem(&sync_work, &zero);
 }
 
-/* The destination that the entry is for, if it still belongs to the service that the process found it in. */
+/*
+ * The destination that the entry is for, if it still belongs to the service that the process found it in, and did not become one by
+ * full-NAT, or cease to be, since: a connection counts on its local end.
+ */
 INLINE struct dest *entry_dest(const struct sync_entry *e)
 {
 	struct dest *d = e->dest ? dest_at(e->dest) : (struct dest *)0;
 
-	return d && (READ_ONCE(d->flags) & DEST_FLAG_AVAILABLE) && d->service == e->service ? d : (struct dest *)0;
+	if (!d || !(READ_ONCE(d->flags) & DEST_FLAG_AVAILABLE) || d->service != e->service)
+		return 0;
+	return (e->flags & CONN_FLAG_TEMPLATE) || (d->method == METHOD_FULLNAT) == (e->local_port != 0) ? d : (struct dest *)0;
 }
 
 /* One more connection of a destination, inactive until its state says otherwise. */

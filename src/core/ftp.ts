@@ -186,7 +186,9 @@ export class FtpHelper {
         fwmark: connections.fwmark(control),
       });
       const owner = table.server(connections.server(control));
-      if (owner) this.tracker.bind(c, owner);
+      // A server that is full-NAT's by now: it has heard of the client, and nothing of a local end.
+      const method = owner?.method === METHOD_NUMBER.fullnat ? METHOD_NUMBER.nat : owner?.method;
+      if (owner) this.tracker.bind(c, owner, method);
       connections.adopt(control, c);
       connections.hash(c, now);
     }

@@ -67,11 +67,11 @@ export class Tracker {
   }
 
   /** Binds a new connection or template to its destination: flags, counts, thresholds. */
-  bind(c: number, server: RealServer): void {
+  bind(c: number, server: RealServer, method: number = server.method): void {
     const { connections } = this.context;
-    let flags = (connections.flags(c) & ~FLAG.methodMask) | server.method;
+    let flags = (connections.flags(c) & ~FLAG.methodMask) | method;
     // Replies pass the director only when it translates.
-    if (server.method !== 0 && server.method !== 5) flags |= FLAG.noOutput;
+    if (method !== 0 && method !== 5) flags |= FLAG.noOutput;
     if (connections.protocol(c) !== PROTO.udp || flags & FLAG.template) flags &= ~FLAG.onePacket;
     flags |= FLAG.inactive;
     connections.setFlags(c, flags);

@@ -167,6 +167,19 @@ describe.runIf(root).each([false, true])(
       expect(count()).toBe(0);
     });
 
+    test("of a server that became full-NAT's meanwhile, data connections go by NAT", () => {
+      serve(FTP, {});
+      open();
+      twins.editDestination(FTP, destination(RS, { port: 21, method: "fullnat" }));
+      client(`PA seq=10 ack=501 ${says("PASV\r\n")}`);
+      server(`PA seq=501 ack=16 ${says("227 (10,2,0,13,200,10)\r\n")}`);
+      show(`tcp 10.1.0.2:4100 > ${VIP}:51210 S seq=1`, "in");
+      show(`tcp ${RS}:51210 > 10.1.0.2:4100 SA seq=1 ack=2`, "through");
+      client(`PA seq=16 ack=501 ${says("PORT 10,1,0,2,200,11\r\n")}`);
+      show(`tcp ${RS}:20 > 10.1.0.2:51211 S seq=1`, "through");
+      expect(count()).toBe(3);
+    });
+
     const REQUESTS = [
       "PASV\r\n",
       "pasv\r\n",
