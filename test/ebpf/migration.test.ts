@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { ServiceId } from "../../src/core/service.ts";
 import { serviceSpec } from "../../src/core/table.ts";
+import { CounterReader } from "../../src/planes/ebpf/counters.ts";
 import { CONN, LIMIT, PHASE, STATE } from "../../src/planes/ebpf/layout.ts";
 import { destination } from "../../src/testkit/director-bed.ts";
 import { buildPacket } from "../../src/testkit/packet-build.ts";
@@ -63,6 +64,9 @@ describe.runIf(root)("a change of maps under traffic", { timeout: 60_000 }, () =
       server(`PA seq=501 ack=16 ${says(answer)}`);
     });
     compare();
+    // What readers see, before a slot of the estimator is over.
+    const { conns, inPackets, outPackets } = new CounterReader(twins.maps).read("service_estimates", 0);
+    expect([conns, inPackets, outPackets]).toEqual([1, 3, 2]);
     const next = 501 + answer.length;
     server(`PA seq=${next} ack=16 ${says("150 Here it comes\r\n")}`);
     client(`A seq=16 ack=${next + 3}`);

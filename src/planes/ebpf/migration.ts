@@ -122,7 +122,8 @@ export class Migration {
 
   #copyServices(): void {
     const t = this.#translation(SERVICE_STATE);
-    const rates = this.#translation(ESTIMATE);
+    // Not what was seen last: the new programs count from 0.
+    const rates = this.#fields(ESTIMATE, "rate", "base");
     for (let id = 0; id < this.#ends.services; id++) {
       this.#element("service_state", t, id);
       this.#element("service_estimates", rates, id);
