@@ -473,7 +473,7 @@ struct config {
 	__u32 sync_period; /* and again every so many requests, 0 = never */
 	__u32 sync_first; /* requests that are told of whatever their number */
 	__u32 sync_first_child; /* the same of connections with a template */
-	__u32 awaiting; /* 1: connections of another director are on their way; the sync process writes it */
+	__u32 awaiting; /* 1: connections of another director, or version, are on their way */
 };
 _Static_assert(sizeof(struct config) == 312, "config");
 _Static_assert(__builtin_offsetof(struct config, test_now_ns) == 0, "config.test_now_ns");

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { ServiceId } from "../../src/core/service.ts";
 import { serviceSpec } from "../../src/core/table.ts";
 import { CounterReader } from "../../src/planes/ebpf/counters.ts";
-import { CONN, LIMIT, PHASE, STATE } from "../../src/planes/ebpf/layout.ts";
+import { CONN, LIMIT, PHASE, STATE, VERDICT } from "../../src/planes/ebpf/layout.ts";
 import { destination } from "../../src/testkit/director-bed.ts";
 import { buildPacket } from "../../src/testkit/packet-build.ts";
 import { parseNote } from "../../src/testkit/packet-notation.ts";
@@ -83,6 +83,29 @@ describe.runIf(root)("a change of maps under traffic", { timeout: 60_000 }, () =
     twins.move(() => client(`PA seq=22 ack=${next + 50} ${says("PORT 10,1,0,2,200,10\r\n")}`));
     server(`PA seq=${next + 46} ack=44 ${says("227 (1,2,3,4,200,12)\r\n")}`);
     compare();
+  });
+
+  test("a connection of which only the old programs know is not left to the stack, and goes on", () => {
+    twins.addService(serviceSpec(WEB, { scheduler: "rr" }));
+    twins.addDestination(WEB, destination(RS, { port: 80 }));
+    const alone = (note: string): number => twins.showPrograms(buildPacket(parseNote(note)));
+    twins.move(
+      () => {
+        client("S seq=9", 80);
+        server("SA seq=500 ack=10", 80);
+        // Programs of interfaces change one after the other: what the new ones know, the old ones may meet.
+        expect(alone(`tcp ${RS}:80 > 10.1.0.2:4002 SA seq=500 ack=10`)).toBe(VERDICT.drop);
+      },
+      () => {
+        expect(alone(`tcp ${CLIENT} > ${VIP}:80 A seq=10 ack=501`)).toBe(VERDICT.drop);
+        expect(alone(`tcp ${RS}:80 > ${CLIENT} SA seq=500 ack=10`)).toBe(VERDICT.drop);
+        expect(alone("tcp 10.1.0.2:22 > 10.1.0.1:5000 A seq=10 ack=501")).toBe(VERDICT.accept);
+      },
+    );
+    client("A seq=10 ack=501", 80);
+    server("PA seq=501 ack=10", 80);
+    compare();
+    expect(alone(`tcp 10.1.0.2:4001 > ${VIP}:80 A seq=10 ack=501`)).toBe(VERDICT.accept);
   });
 
   test("the server's number of a full-NAT connection, told meanwhile, brings the client's address", () => {

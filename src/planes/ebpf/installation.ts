@@ -177,6 +177,19 @@ export function mend(paths: EbpfPaths): void {
     endMove(paths, () => undefined);
   } else removePins(staging);
   removePins(former);
+  if (installed(paths)) awaitNothing(paths);
+}
+
+/** Connections that were to be carried over are not waited for any more, nor is what a sync process waits for. */
+function awaitNothing(paths: EbpfPaths): void {
+  const at = pinnedLayouts(paths)?.get(CONFIG.name)?.members.get("awaiting");
+  const config = BpfMap.open(`${paths.pins}/maps/config`);
+  if (at !== undefined && config) {
+    const memory = config.map();
+    memory.bytes.fill(0, at, at + sizeOf(CONFIG, "awaiting"));
+    memory.close();
+  }
+  config?.close();
 }
 
 /** Puts this lvsd's programs in the place of another's, over the same maps: connections live on, no packet is missed. */

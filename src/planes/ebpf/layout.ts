@@ -444,7 +444,7 @@ export const CONFIG = struct("config", "Written by user space, but for what is m
   sync_period: ["u32", "and again every so many requests, 0 = never"],
   sync_first: ["u32", "requests that are told of whatever their number"],
   sync_first_child: ["u32", "the same of connections with a template"],
-  awaiting: ["u32", "1: connections of another director are on their way; the sync process writes it"],
+  awaiting: ["u32", "1: connections of another director, or version, are on their way"],
 });
 
 export const STATE = struct("state", "Written by BPF", {

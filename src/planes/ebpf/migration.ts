@@ -15,6 +15,7 @@ import { bpfNow } from "./connections.ts";
 import { ENDS, WORD } from "./ends.ts";
 import {
   CALL,
+  CONFIG,
   CONN,
   CONN_FLAG,
   CONN_MARK,
@@ -60,6 +61,8 @@ export class Migration {
   #least = 0n;
   /** Slots that were never carried: free. */
   readonly #spare = new Set<number>();
+  /** What the old programs wait for, but for this. */
+  #awaited = 0;
   /** Where connections are that the old programs made unfindable. */
   readonly #hidden: number[] = [];
 
@@ -111,6 +114,8 @@ export class Migration {
     // From now on the new sweeper looks at them.
     this.#new.array("state").view.setUint32(STATE.at.fresh, end, LITTLE_ENDIAN);
     this.#adopt();
+    // Packets of connections that only the other programs know are dropped, since the stack would end these; their senders send them again.
+    this.#awaited = this.#await(1);
   }
 
   /** Slots below were used. */
@@ -253,6 +258,18 @@ export class Migration {
     const free = this.#new.map("free_slots");
     for (const slot of this.#spare) free.push(slot);
     this.#spare.clear();
+    this.#await(this.#awaited);
+  }
+
+  /** Sets what both programs wait for. @returns what the old ones waited for */
+  #await(connections: number): number {
+    this.#new.array("config").view.setUint32(CONFIG.at.awaiting, connections, LITTLE_ENDIAN);
+    const at = this.#layouts.get(CONFIG.name)?.members.get("awaiting");
+    if (at === undefined) return 0;
+    const { view } = this.#old.array("config");
+    const before = view.getUint32(at, LITTLE_ENDIAN);
+    view.setUint32(at, connections, LITTLE_ENDIAN);
+    return before;
   }
 
   /** Carries connections that were made meanwhile, and what became of the others. */
