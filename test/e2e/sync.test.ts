@@ -43,6 +43,39 @@ for (const vip of vips) for (let i = 0; i < Number(each); i++) {
 process.stdin.on("data", say);
 `;
 
+/** Answers PASV with a data connection that says "list", everything else with a 200. */
+const FTP_SERVER = `
+const net = require("node:net");
+net.createServer((s) => {
+  s.on("error", () => {});
+  s.write("220 hello\\r\\n");
+  s.on("data", (line) => {
+    if (!/PASV/.test(line)) return s.write("200 fine\\r\\n");
+    const data = net.createServer((c) => { c.on("error", () => {}); c.end("list"); data.close(); }).listen(0, "0.0.0.0", () => {
+      const { port } = data.address();
+      s.write("227 Entering Passive Mode (10,3,0,12," + (port >> 8) + "," + (port & 255) + ")\\r\\n");
+    });
+  });
+}).listen(21, "0.0.0.0", () => console.log("ready"));
+`;
+/** Sends the lines of standard input, prints what comes back; of a passive transfer what was transferred, and from where. */
+const FTP_CLIENT = `
+const net = require("node:net");
+const s = net.connect(21, process.argv[1]);
+s.on("error", (e) => console.log("broken: " + e.code));
+s.on("close", () => console.log("closed"));
+s.on("data", (text) => {
+  for (const line of String(text).trim().split("\\r\\n")) {
+    const six = /\\((.*)\\)/.exec(line)?.[1].split(",");
+    if (!six) { console.log(line); continue; }
+    const [port, host] = [six[4] * 256 + Number(six[5]), six.slice(0, 4).join(".")];
+    let got = "";
+    net.connect(port, host).on("data", (d) => { got += d; }).on("close", () => console.log(got + " from " + host + ":" + port));
+  }
+});
+process.stdin.on("data", (line) => s.write(String(line).trim() + "\\r\\n"));
+`;
+
 const env = {
   ...process.env,
   NODE_EXTRA_CA_CERTS: "",
@@ -125,6 +158,8 @@ describe.skipIf(!root).each(PAIRS)(
         await run(host, `ipvsadm -A -t ${vip}:80 -s rr -p 300${local}`);
         await run(host, `ipvsadm -a -t ${vip}:80 -r 10.3.0.${SERVERS[method]} ${flag}`);
       }
+      await run(host, `ipvsadm -A -t ${VIPS.nat}:21 -s rr`);
+      await run(host, `ipvsadm -a -t ${VIPS.nat}:21 -r 10.3.0.${ADDRESS.nat} -m`);
     };
     /** The host that has the VIPs and the gateway; everybody learns it at once. */
     const hold = (host: Host | undefined): void => {
@@ -153,6 +188,11 @@ describe.skipIf(!root).each(PAIRS)(
     };
 
     let client: ReturnType<typeof start>;
+    let ftp: ReturnType<typeof start>;
+    const ask = async (line: string): Promise<string> => {
+      ftp.child.stdin!.write(`${line}\n`);
+      return ftp.line();
+    };
     const say = async (): Promise<string> => {
       client.child.stdin!.write("say\n");
       return client.line();
@@ -181,6 +221,7 @@ describe.skipIf(!root).each(PAIRS)(
       await run("tun", `lvsd realserver tun ${VIPS.tun}`);
       ip(`-n ${name("nat")} route add 10.3.0.${ADDRESS.client}/32 via ${GATEWAY} dev eth0 onlink`);
       for (const host of ["dr", "nat", "tun"] as const) await start(host, SERVER).line();
+      await start("nat", FTP_SERVER).line();
       await program("d1");
       await program("d2");
       await run("d1", "ipvsadm --start-daemon master --mcast-interface eth0 --syncid 9");
@@ -188,6 +229,8 @@ describe.skipIf(!root).each(PAIRS)(
       hold("d1");
       client = start("client", CLIENT, String(EACH), ...Object.values(VIPS));
       expect(await client.line()).toBe("open");
+      ftp = start("client", FTP_CLIENT, VIPS.nat);
+      expect(await ftp.line()).toBe("220 hello");
     }, 60_000);
 
     afterAll(async () => {
@@ -208,11 +251,18 @@ describe.skipIf(!root).each(PAIRS)(
       rmSync(directory, { recursive: true, force: true });
     });
 
-    const all = { count: 4 * EACH, fine: `answered ${4 * EACH} broken 0` };
+    const all = { count: 4 * EACH + 1, fine: `answered ${4 * EACH} broken 0` };
 
     test("the backup has every connection of the master: by DR, NAT, TUN and full-NAT, with its templates", async () => {
       expect(await say()).toBe(all.fine);
       expect(await say()).toBe(all.fine);
+      // Its answer grows on the way, and with it the numbers of all that follows.
+      const data = await ask("PASV");
+      expect(data).toMatch(/^list from 10\.3\.0\.102:\d+$/);
+      const [, end] = data.split(" from ");
+      await until("the data connection at the backup", async () =>
+        (await run("d2", "ipvsadm -Lnc")).includes(end!),
+      );
       await until("all connections at the backup", async () => (await established("d2")) === all.count);
       const templates = (await run("d2", "ipvsadm -Lnc")).match(/10\.3\.0\.2:0/g) ?? [];
       expect(templates).toHaveLength(4);
@@ -222,6 +272,9 @@ describe.skipIf(!root).each(PAIRS)(
       await die("d1");
       hold("d2");
       expect(await say()).toBe(all.fine);
+      expect(await ask("NOOP")).toBe("200 fine");
+      expect(await ask("PASV")).toMatch(/^list from 10\.3\.0\.102:\d+$/);
+      expect(await ask("NOOP")).toBe("200 fine");
     });
 
     test("it returns, has the whole table from its peer, takes over again: still every connection goes on", async () => {
@@ -242,6 +295,7 @@ describe.skipIf(!root).each(PAIRS)(
       );
       hold("d1");
       expect(await say()).toBe(all.fine);
+      expect(await ask("NOOP")).toBe("200 fine");
     });
   },
 );
