@@ -238,7 +238,7 @@ describe.skipIf(!root).each(PAIRS)(
         await run(host, "lvsd engine stop").catch(() => "");
         await run(host, "lvsd planes reset").catch(() => "");
       }
-      await run("tun", `lvsd realserver undo tun ${VIPS.tun}`).catch(() => "");
+      await run("tun", `lvsd realserver tun ${VIPS.tun} --undo`).catch(() => "");
       for (const child of children) child.kill("SIGKILL");
       for (const host of HOSTS) {
         try {
