@@ -57,6 +57,15 @@ INLINE void announce_state(const struct work *w, const struct config *g, const s
 		tell_of(w->slot, w->tag >> 1, c->in_packets);
 }
 
+/* The stream of w->slot was shifted further: a backup that does not hear of it breaks the connection. */
+INLINE void announce_shift(const struct work *w, int shifted)
+{
+	struct config *g = the_config();
+
+	if (shifted && g && g->sync_on)
+		tell_of(w->slot, w->tag >> 1, g->sync_threshold);
+}
+
 /* A packet passed that has no connection of its own, under template t in w->parent. */
 INLINE void announce_template(const struct work *w, const struct conn *t)
 {

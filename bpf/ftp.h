@@ -277,7 +277,7 @@ SHARED int ftp_reply(packet *p, struct work *w)
 		if (read_reply(p, w, c, header, &by))
 			return 1;
 		if (by)
-			note_shift(c, seq, by);
+			announce_shift(w, note_shift(c, seq, by));
 	}
 	return shift ? shift_number(p, w, w->l4 + 4, shift) : 0;
 }

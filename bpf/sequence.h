@@ -51,15 +51,16 @@ INLINE int read_shift(struct conn *c, struct shift *s)
 	return 1;
 }
 
-/* Notes that the stream grows by `change` bytes behind `seq`. */
-INLINE void note_shift(struct conn *c, __u32 seq, __s32 change)
+/* Notes that the stream grows by `change` bytes behind `seq`; 0 = it was noted before. */
+INLINE int note_shift(struct conn *c, __u32 seq, __s32 change)
 {
 	struct shift old = {};
 
 	/* A retransmission of the segment that was changed last changes nothing. */
 	if (read_shift(c, &old) && !is_after(seq, old.initial))
-		return;
+		return 0;
 	WRITE_ONCE(*stream_of(c), (__u64)seq << 32 | (__u32)(old.delta + change) << 8 | ((__u32)change & 0xff));
+	return 1;
 }
 
 /* What to add to a sequence number of the server, and what to take off an acknowledgement of what the client saw. */

@@ -326,6 +326,7 @@ export class Director implements Context {
     this.master = master;
     this.tracker.onEnd = (c) => master.forget(c);
     this.tracker.onKept = (c) => master.kept(c);
+    this.ftp.onShift = (c) => master.kept(c);
     return master;
   }
 
@@ -335,6 +336,7 @@ export class Director implements Context {
     this.master = undefined;
     this.tracker.onEnd = () => {};
     this.tracker.onKept = () => {};
+    this.ftp.onShift = () => {};
   }
 
   /**

@@ -28,6 +28,8 @@ const FTP_PORT = 21;
 
 /** Watches FTP control connections. */
 export class FtpHelper {
+  /** Told when a connection's stream was shifted further. */
+  onShift: (connection: number) => void = () => {};
   private readonly context: Context;
   private readonly tracker: Tracker;
   private readonly client = new Int32Array(4);
@@ -109,6 +111,7 @@ export class FtpHelper {
         // The segment itself is shifted by what was before it.
         if (old) shiftSeq(v, flow.l4, after(seq, old.initial) ? old.delta : old.previousDelta);
         rare.sequence[1] = note(old, seq, delta);
+        if (rare.sequence[1] !== old) this.onShift(c);
         return true;
       }
     }

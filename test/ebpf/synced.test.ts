@@ -5,7 +5,9 @@ import { FLAG } from "../../src/core/connections.ts";
 import type { ServiceId } from "../../src/core/service.ts";
 import { type AnnouncedConnections, entryOf } from "../../src/core/sync/entry.ts";
 import { serviceSpec } from "../../src/core/table.ts";
+import { CONFIG } from "../../src/planes/ebpf/layout.ts";
 import { SlabTable } from "../../src/planes/ebpf/sync/slab-table.ts";
+import { RingBuffer } from "../../src/sys/bpf/ringbuf.ts";
 import { destination } from "../../src/testkit/director-bed.ts";
 import { buildPacket } from "../../src/testkit/packet-build.ts";
 import { parseNote } from "../../src/testkit/packet-notation.ts";
@@ -188,7 +190,16 @@ describe.runIf(root)("what another director announced", { timeout: 60_000 }, () 
       client('PA seq=10 ack=1 data="EPSV\\r\\n"');
       if (family === 4) {
         client('PA seq=16 ack=1 data="PASV\\r\\n"');
-        server('PA seq=900 ack=22 data="227 (10,2,0,11,200,10)\\r\\n"');
+        // The sync process hears of it at once.
+        twins.maps.array("config").view.setUint32(CONFIG.at.sync_on, 1, true);
+        const events = new RingBuffer(twins.maps.map("sync_events").fd);
+        const heard = (): number => events.consume(() => undefined, 100);
+        const passive = 'PA seq=900 ack=22 data="227 (10,2,0,11,200,10)\\r\\n"';
+        server(passive);
+        expect(heard()).toBe(1);
+        server(passive);
+        expect(heard()).toBe(0);
+        events.close();
         server("A seq=930 ack=22 len=9");
       } else server('PA seq=900 ack=16 data="229 Entering (|||51210|)\\r\\n"');
       expectSameEntries();

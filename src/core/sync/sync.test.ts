@@ -506,7 +506,7 @@ describe("by full-NAT", () => {
   });
 });
 
-test("an FTP control connection is watched at the backup", () => {
+test("an FTP control connection is watched at the backup; further shifts of its stream are announced at once", () => {
   const ftp = service("tcp", VIP, 21);
   const pair = new Pair({}, (bed) => void bed.add(ftp).to(ftp, "10.2.0.11", { port: 21 }));
   const client = (bed: DirectorBed, body: string): string[] =>
@@ -521,6 +521,14 @@ test("an FTP control connection is watched at the backup", () => {
   expect(server(pair.backup, 'PA seq=501 ack=16 data="227 (10,2,0,11,4,1)\\r\\n"')[0]).toContain(
     "10,9,0,1,4,1",
   );
+  client(pair.master, 'PA seq=10 ack=501 data="PASV\\r\\n"');
+  expect(pair.sent).toEqual([]);
+  const passive = 'PA seq=501 ack=16 data="227 (10,2,0,11,4,1)\\r\\n"';
+  server(pair.master, passive);
+  expect(pair.sent).toEqual(["v1 1000 state 1"]);
+  // Sent again it changes nothing.
+  server(pair.master, passive);
+  expect(pair.sent).toHaveLength(1);
 });
 
 test("whatever a hostile sender writes, counts of the destinations stay those of the connections", () => {
