@@ -173,6 +173,8 @@ export function syncLines(sync: SyncReport): string[] {
     lines.push(
       `  sent ${master.entries} connections in ${master.messages} messages, ${rate(master.rates)}; ${master.failed} not sent; backups with the key: ${master.peers}`,
     );
+  if (master?.unheard)
+    lines.push(`  told too much at once ${master.unheard} times; the table was looked through instead`);
   if (backup)
     lines.push(
       `  received ${backup.messages} messages, ${rate(backup.rates)}; ${backup.created} connections made, ${backup.updated} updated, ${backup.refused} messages refused${backup.ignored > 0 ? `, ${backup.ignored} connections ignored` : ""}`,
