@@ -16,7 +16,8 @@ export default defineConfig({
           name: "e2e",
           setupFiles: ["src/testkit/seed.ts"],
           include: ["test/e2e/**/*.test.ts"],
-          fileParallelism: false,
+          // They mostly wait.
+          maxWorkers: 2,
           testTimeout: 120_000,
           hookTimeout: 60_000,
         },
