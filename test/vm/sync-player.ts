@@ -32,6 +32,8 @@ export interface Synchronised {
   readonly name: string;
   readonly open: { readonly master: string; readonly backup: string };
   readonly closed: { readonly master: string; readonly backup: string };
+  /** A kernel's table after a message with a full-NAT connection of port 43000, and one by NAT of port 43001 behind it. */
+  readonly mixed?: string;
 }
 
 /** The kernel's daemons under `lvsd run`, as ipvsadm lists them, at the instance's changes of state. */
@@ -62,6 +64,18 @@ process.stdin.on("data", () => { for (const s of sockets) s.end(); udp.close(); 
 `;
 const SERVER = `
 require("node:net").createServer((s) => { s.on("data", (d) => s.write(d)); s.on("error", () => {}); }).listen(8080, "::", () => console.log("ready"));
+`;
+
+const ENDS = "0050 1f90 00000000 00000014 0a010002 0a090001 0a02000b";
+const MIXED = `0007 0064 02010000
+  0006 0036 00000005 0001 a7f8 ${ENDS} 3f10 0401 0001 fffffff0 000001f5 0a020001 0000
+  0006 0024 00000000 0001 a7f9 ${ENDS}`;
+const SENDER = `
+const s = require("node:dgram").createSocket("udp4");
+s.bind(0, "10.5.0.1", () => {
+  s.setMulticastInterface("10.5.0.1");
+  s.send(Buffer.from("${MIXED.replace(/\s/g, "")}", "hex"), 8848, "224.0.0.81", () => { console.log("sent"); s.close(); });
+});
 `;
 
 const task = JSON.parse(readFileSync(process.argv[2], "utf8")) as Task;
@@ -139,6 +153,16 @@ async function compare(c: Case): Promise<{ master: string; backup: string }> {
   }
 }
 
+/** Sends what a kernel can use only a part of. */
+async function mix(): Promise<string> {
+  must("ip", ["netns", "exec", "dm", process.execPath, "-e", SENDER]);
+  for (let i = 0; ; i++) {
+    const found = table("db", "kernel");
+    if (found.includes(":43001") || i === 10) return found;
+    await sleep(500);
+  }
+}
+
 async function play(c: Case): Promise<Synchronised> {
   const hosts = ["cl", "dm", "db", "se"];
   const children: ChildProcess[] = [];
@@ -187,10 +211,11 @@ async function play(c: Case): Promise<Synchronised> {
     const said = await client.line();
     if (said !== "open") throw new Error(said);
     const open = await compare(c);
+    const mixed = c.backup === "kernel" && c.version === 1 ? await mix() : undefined;
     client.child.stdin!.write("close\n");
     await client.line();
     const closed = await compare(c);
-    return { name: "", open, closed };
+    return { name: "", open, closed, ...(mixed !== undefined && { mixed }) };
   } finally {
     for (const child of children) child.kill("SIGKILL");
     for (const [where, plane] of [

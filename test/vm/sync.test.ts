@@ -47,6 +47,12 @@ describe.skipIf(reason !== "")("connection synchronisation with the kernel's ip_
     });
   }
 
+  it("a kernel leaves out what is announced of full-NAT, and takes what stands behind it", () => {
+    const { mixed } = outcomes.get("engine kernel 1")!;
+    expect(mixed).toMatch(/ESTABLISHED 10\.1\.0\.2:43001/);
+    expect(mixed).not.toContain(":43000");
+  });
+
   it("lvs_sync_daemon drives the kernel's own daemons: each role has one, with every option", () => {
     const options = "sync daemon (mcast=eth0, syncid=7, maxlen=1000, group=224.0.0.99, port=9999, ttl=3)";
     const backup = `backup ${options.replace("1000", "1024")}`;
