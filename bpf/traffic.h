@@ -73,7 +73,7 @@ SHARED int reply(packet *p, struct work *w)
 	if (!c || !g)
 		return TC_ACT_UNSPEC;
 	load_connection(w, c);
-	if ((w->watched && ftp_reply(p, w)) || (w->method == METHOD_FULLNAT && fullnat_reply(p, w)))
+	if (w->watched && ftp_reply(p, w))
 		return drop(w, DROP_FAILED);
 	GET_END(w->naddr, c, client, w->family);
 	GET_END(w->laddr, c, virtual, w->family);
@@ -84,8 +84,11 @@ SHARED int reply(packet *p, struct work *w)
 		if (!d)
 			return drop(w, DROP_FAILED);
 		copy_address(w->laddr, d->source);
-		return held_back(p, w, step, 1);
+		/* A full-NAT server hears from whom it spoke to. */
+		return held_back(p, w, step, w->method != METHOD_FULLNAT);
 	}
+	if (w->method == METHOD_FULLNAT && fullnat_reply(p, w))
+		return drop(w, DROP_FAILED);
 	if (w->available)
 		count_out(w);
 	track(w, g, c, TOWARDS_CLIENT);

@@ -124,7 +124,7 @@ group("other methods", () => {
     const port = c.localPort(1);
     const isn = (1000 + c.sequenceDelta(1)) >>> 0;
     const reply = b.in(tcpPacket("10.2.0.11:8080", `10.2.0.1:${port}`, "SA", { seq: 500, ack: isn + 1 }));
-    expect(reply).toEqual(["drop", "via 10.1.0.2 tcp 10.9.0.1:80 > 10.1.0.2:40001 SA ttl=64"]);
+    expect(reply).toEqual(["drop", "via 10.1.0.2 tcp 10.9.0.1:80 > 10.1.0.2:40001 SA ttl=63"]);
     b.director.localIn(
       tcpPacket("10.1.0.2:40001", "10.9.0.1:80", "A", { seq: 1001, ack: 501, payload: "GET" }),
       0,

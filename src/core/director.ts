@@ -175,6 +175,8 @@ export class Director implements Context {
       if (c === 0 && this.awaiting && this.ofServer(flow)) return "drop";
       if (c === 0) return this.settings.nat_icmp_send ? this.stray(p, flow) : undefined;
     }
+    const full = (this.connections.flags(c) & FLAG.methodMask) === METHOD_NUMBER.fullnat;
+    if (full && !this.forwarder.takeHop(p, flow, false)) return "drop";
     // Counted after the translation, which may lengthen the packet; states look at what the server sent.
     const verdict = this.translateReply(p, flow, c);
     if (this.connections.flags(c) & FLAG.onePacket) this.tracker.end(c);

@@ -75,6 +75,7 @@ export class IcmpErrors {
     const method = connections.flags(c) & FLAG.methodMask;
     if (method === METHOD_NUMBER.nat || method === METHOD_NUMBER.fullnat) {
       if (!this.checksumOk(p, flow)) return "drop";
+      if (method === METHOD_NUMBER.fullnat && !this.forwarder.takeHop(p, flow, true)) return "drop";
       this.translateReply(p, flow, c, method === METHOD_NUMBER.fullnat);
       p.modified = true;
     }

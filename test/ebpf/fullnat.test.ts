@@ -37,7 +37,7 @@ describe.runIf(root).each([4, 6] as const)(
     }, 60_000);
     afterEach(() => twins?.close());
 
-    const show = (note: string, way: "in" | "home"): void => {
+    const show = (note: string, way: "in" | "through"): void => {
       const difference = twins.show(buildPacket(parseNote(note)), way);
       expect(difference && `${note}\n${difference}`).toBeUndefined();
       expect([note, ...twins.compareTables()]).toEqual([note]);
@@ -49,7 +49,7 @@ describe.runIf(root).each([4, 6] as const)(
     };
     const server = (body: string): void => {
       const from = family === 4 ? `${world.rs}:80` : `[${world.rs}]:80`;
-      show(`tcp ${from} > ${world.local}:${portOf()} ${body}`, "home");
+      show(`tcp ${from} > ${world.local}:${portOf()} ${body}`, "in");
     };
 
     test("the client's address goes with the handshake's ACK and data before an answer, if it fits", () => {
@@ -94,6 +94,19 @@ describe.runIf(root).each([4, 6] as const)(
       client("A seq=10 ack=501");
     });
 
+    test("replies and errors about requests lose a hop, too; the server is told of one that had no more", () => {
+      client("S seq=9");
+      const first = (deltaOf() + 10) >>> 0;
+      for (const ttl of [64, 2, 1]) server(`SA seq=500 ack=${first} ttl=${ttl}`);
+      const end = family === 4 ? `${world.rs}:80` : `[${world.rs}]:80`;
+      const quoted = `tcp ${world.local}:${portOf()} > ${end} PA seq=${first} ack=501 trunc=${family === 4 ? 28 : 48}`;
+      for (const ttl of [64, 2, 1])
+        show(
+          `icmp ${world.rs} > ${world.local.replace(/[[\]]/g, "")} ttl=${ttl} unreach-port [ ${quoted} ]`,
+          "in",
+        );
+    });
+
     test("acknowledgements of the server, selective ones too, come back in the client's numbers", () => {
       client("S seq=4294967290");
       const first = (deltaOf() + 4294967291) >>> 0;
@@ -106,7 +119,7 @@ describe.runIf(root).each([4, 6] as const)(
       );
       server(`R seq=501 ack=0`);
       const quoted = `tcp ${world.local}:${portOf()} > ${family === 4 ? `${world.rs}:80` : `[${world.rs}]:80`} PA seq=${first} ack=501 trunc=${family === 4 ? 28 : 48}`;
-      show(`icmp ${world.rs} > ${world.local.replace(/[[\]]/g, "")} unreach-port [ ${quoted} ]`, "home");
+      show(`icmp ${world.rs} > ${world.local.replace(/[[\]]/g, "")} unreach-port [ ${quoted} ]`, "in");
     });
   },
 );

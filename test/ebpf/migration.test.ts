@@ -115,7 +115,7 @@ describe.runIf(root)("a change of maps under traffic", { timeout: 60_000 }, () =
     const slab = twins.maps.array("slab").view;
     const port = slab.getUint16(CONN.size + CONN.at.local_port);
     const first = (slab.getUint32(CONN.size + CONN.at.seq_delta, true) + 10) >>> 0;
-    twins.move(() => pass(`tcp ${RS}:80 > 10.2.0.1:${port} SA seq=500 ack=${first}`, "home"));
+    twins.move(() => pass(`tcp ${RS}:80 > 10.2.0.1:${port} SA seq=500 ack=${first}`, "in"));
     client("A seq=10 ack=501", 80);
     compare();
   });

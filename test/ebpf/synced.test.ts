@@ -130,7 +130,7 @@ describe.runIf(root)("what another director announced", { timeout: 60_000 }, () 
   });
 
   /** Shows packets to both, which must agree on them and on all tables. */
-  const show = (note: string, way: "in" | "through" | "home"): void => {
+  const show = (note: string, way: "in" | "through"): void => {
     const difference = twins.show(buildPacket(parseNote(note)), way);
     expect(difference && `${note}\n${difference}`).toBeUndefined();
     expect([note, ...twins.compareTables()]).toEqual([note]);
@@ -221,7 +221,7 @@ describe.runIf(root)("what another director announced", { timeout: 60_000 }, () 
       const server = (protocol: "tcp" | "udp", port: number, body: string): void =>
         show(
           `${protocol} ${at(`${SERVER[family]}11`, 80)} > ${at(`${SERVER[family]}1`, port)} ${body}`,
-          "home",
+          "in",
         );
       const local = (port: number, more: Partial<SyncLocal> = {}): SyncLocal => ({
         ...{ address: bytes(`${SERVER[family]}1`), port, shift: 0, serverIsn: undefined },

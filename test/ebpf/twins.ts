@@ -62,11 +62,8 @@ const SENT_BY_XDP = "send by XDP";
 /** The packet path of the model counts in ticks of this length. */
 export const TICK_MS = 100;
 
-/**
- * Where a packet is shown to the model: programs see every packet at the same place. "home": in, and a reply of full-NAT, of which
- * the model takes no hop off.
- */
-export type Way = "in" | "through" | "home";
+/** Where a packet is shown to the model: programs see every packet at the same place. */
+export type Way = "in" | "through";
 
 /** The random numbers of `bpf/random.h` under TEST_RANDOM: in [0, 1), from a word that both sides get. */
 class Chance {
@@ -439,9 +436,7 @@ export class Twins {
     this.#chance.word = this.#word;
     const model = this.#showModel(ip, way, mark);
     this.maps.array("state").view.setUint32(STATE.at.chance, this.#word, true);
-    const shown = this.#showPrograms(ip, mark, model.verdict.startsWith("local"));
-    const home = way === "home" && shown.bytes !== undefined;
-    const programs = home ? { ...shown, bytes: addHop(shown.bytes!) } : shown;
+    const programs = this.#showPrograms(ip, mark, model.verdict.startsWith("local"));
     const sentAnyway = programs.verdict === SENT_BY_XDP && model.verdict.startsWith("send ");
     // ip_vs drops what is too short for its ports before it looks for a service; the programs leave it to the stack, which drops it.
     if (model.verdict === "drop" && programs.verdict === "accept" && isTruncated(ip)) return undefined;

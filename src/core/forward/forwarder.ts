@@ -52,6 +52,11 @@ export class Forwarder {
     return server ? this.tunnel(p, flow, hook, server) : "drop";
   }
 
+  /** Takes a hop off a reply that goes on from here, as the stack does with those of NAT; false: drop it. */
+  takeHop(p: Packet, flow: Flow, embedded: boolean): boolean {
+    return this.path.takeHop(p, flow, embedded);
+  }
+
   /** Hands a packet whose source is translated back to where it was going. */
   reply(p: Packet, flow: Flow, c: number): Verdict {
     const { connections } = this.context;

@@ -74,7 +74,7 @@ export class Path {
     this.route = route;
     if (route.local) return translated || this.wasLocal(flow, hook) ? STEP.local : STEP.drop;
     if (isLoopback(flow.family, flow.source)) return STEP.drop;
-    if (!this.decrementTtl(p, flow, embedded)) return STEP.drop;
+    if (!this.takeHop(p, flow, embedded)) return STEP.drop;
     this.mtu = this.pathMtu(server, route) - overhead;
     // The family of the outer header counts.
     if (overhead !== 0 && this.mtu < MIN_MTU[family]) return STEP.drop;
@@ -94,7 +94,8 @@ export class Path {
     return this.context.host.route(flow.family, flow.target, 0)?.local ?? false;
   }
 
-  private decrementTtl(p: Packet, flow: Flow, embedded: boolean): boolean {
+  /** Takes a hop off a packet that goes on; false when it has none left, of which its sender is told. */
+  takeHop(p: Packet, flow: Flow, embedded: boolean): boolean {
     const v = p.view;
     const at = flow.at + (flow.family === 4 ? ipv4.AT.ttl : ipv6.AT.hopLimit);
     const ttl = v.getUint8(at);
