@@ -1,7 +1,8 @@
-import { execFileSync, spawn } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { addressOf } from "../../src/sys/libc.ts";
 import { inNetns, namedNetns } from "../../src/sys/netns.ts";
@@ -158,6 +159,24 @@ describe.skipIf(process.getuid!() !== 0)("a real server set up by one command", 
     onServer("dr", "203.0.113.81", "--undo");
     expect(shown()).toBe(before);
     on(SERVER, "sysctl", "-qw", `${names[0]}=0`, `${names[2]}=0`);
+  });
+
+  test("commands at the same time do not forget each other's VIPs", async () => {
+    const arp = () => on(SERVER, "sysctl", "-n", "net.ipv4.conf.all.arp_ignore");
+    const before = arp();
+    const vips = ["203.0.113.82", "203.0.113.83", "203.0.113.84", "203.0.113.85"];
+    const together = (...more: string[]) =>
+      Promise.all(
+        vips.map((vip) => {
+          const words = ["netns", "exec", SERVER, process.execPath, lvsd, "realserver", "dr", vip, ...more];
+          return promisify(execFile)("ip", words);
+        }),
+      );
+    await together();
+    for (const vip of vips.slice(1)) onServer("dr", vip, "--undo");
+    expect(arp(), "the first one needs it still").toBe("1\n");
+    await together("--undo");
+    expect(arp()).toBe(before);
   });
 
   test("dr: the VIP lies on lo and is silent; --undo takes both back", () => {

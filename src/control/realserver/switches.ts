@@ -2,7 +2,9 @@
  * Sysctls that real servers need, with what they were before: they are set back when the last VIP that asked for them is undone.
  * @module
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { lock } from "../../sys/lock.ts";
 import { netnsCookie, netnsInode } from "../../sys/netns.ts";
 import { run, runDirectory, type Tell } from "./machine.ts";
 
@@ -38,16 +40,32 @@ function readNote(): Note | undefined {
   }
 }
 
+/** In one step: half a note would be none. */
 function writeNote(note: Note): void {
+  const temporary = `${notePath()}.new`;
+  writeFileSync(temporary, JSON.stringify(note));
+  renameSync(temporary, notePath());
+}
+
+/** Does something while no other command of this host reads or writes notes. */
+async function alone(work: () => Promise<void>): Promise<void> {
   mkdirSync(runDirectory(), { recursive: true, mode: 0o755 });
-  writeFileSync(notePath(), JSON.stringify(note));
+  const unlock = await lock(join(runDirectory(), "realserver.lock"));
+  try {
+    await work();
+  } finally {
+    unlock();
+  }
 }
 
 const assignments = (switches: Readonly<Record<string, string | number>>): string[] =>
   Object.entries(switches).map(([name, value]) => `${name}=${value}`);
 
 /** Sets them for an owner, and notes what they were. @throws CommandError */
-export async function setSwitches(owner: string, switches: Switches, tell: Tell): Promise<void> {
+export const setSwitches = (owner: string, switches: Switches, tell: Tell): Promise<void> =>
+  alone(() => set(owner, switches, tell));
+
+async function set(owner: string, switches: Switches, tell: Tell): Promise<void> {
   const { owners, before } = readNote() ?? { owners: [], before: {} };
   const found = Object.keys(switches)
     .filter((name) => !(name in before) && existsSync(fileOf(name)))
@@ -61,7 +79,10 @@ export async function setSwitches(owner: string, switches: Switches, tell: Tell)
 }
 
 /** An owner needs them no more; with the last one all are what they were. Devices that are gone need nothing. @throws CommandError */
-export async function releaseSwitches(owner: string, tell: Tell): Promise<void> {
+export const releaseSwitches = (owner: string, tell: Tell): Promise<void> =>
+  alone(() => release(owner, tell));
+
+async function release(owner: string, tell: Tell): Promise<void> {
   const note = readNote();
   if (!note?.owners.includes(owner)) return;
   const owners = note.owners.filter((other) => other !== owner);

@@ -7,6 +7,7 @@ import { statSync } from "node:fs";
 import { TableError } from "../../core/errors.ts";
 import type { RealServer } from "../../core/server.ts";
 import { call } from "../../sys/bpf/program.ts";
+import { lock } from "../../sys/lock.ts";
 import { collectGarbage } from "./garbage.ts";
 import { TableWriter } from "./hash-tables.ts";
 import { type HookReport, hookInterfaces, hookReport } from "./hooks.ts";
@@ -24,7 +25,6 @@ import {
   uninstall,
 } from "./installation.ts";
 import { PROGRAMS } from "./layout.ts";
-import { lock } from "./lock.ts";
 import type { RulesHost } from "./machine.ts";
 import { Maps } from "./maps.ts";
 import { bringMarks, changeMarks, forgetMarks } from "./marks.ts";

@@ -4,7 +4,7 @@
  */
 import { closeSync, fstatSync, openSync, statSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
-import { lastErrno, raw, SysError } from "../../sys/libc.ts";
+import { lastErrno, raw, SysError } from "./libc.ts";
 
 const LOCK_EX = 2;
 const LOCK_NB = 4;
