@@ -1,6 +1,6 @@
 /** The sync process of the eBPF plane as commands meet it: gone, and there but silent. */
 import { execFile, execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -68,6 +68,15 @@ describe.skipIf(!root)("the sync process", () => {
       expect(await pid()).not.toBe(before);
     },
   );
+
+  test("finds its program, also when the command that was to load it was killed", async () => {
+    await pid();
+    const [cookie] = readdirSync(join(folder, "bpf")).filter((entry) => /^\d+$/.test(entry));
+    const program = join(folder, "bpf", cookie!, "programs/lvsd_synced");
+    rmSync(program);
+    await run("ipvsadm -L");
+    expect(existsSync(program)).toBe(true);
+  });
 
   test("stands still: commands do their work without it, and say what is wrong", async () => {
     const silent = await pid();

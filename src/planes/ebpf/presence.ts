@@ -107,6 +107,7 @@ export class Presence {
     this.#maps = undefined;
     this.#folder = undefined;
     this.#mirror = undefined;
+    this.#synced = false;
   }
 
   // --- maps and programs --------------------------------------------------------------------------------------------------
@@ -142,10 +143,10 @@ export class Presence {
   async renew(rules: Rules): Promise<void> {
     await this.#globally(() => {
       const found = age(this.#paths);
-      if (found === "same") return;
-      this.close();
+      if (found !== "same") this.close();
       if (found === "other") takeOver(this.#paths);
-      else this.#move(rules);
+      else if (found === "incompatible") this.#move(rules);
+      // Also when it is another command that put them there, and was killed then.
       this.#bringSynced(rules);
     });
   }
@@ -181,7 +182,6 @@ export class Presence {
       forgetMarks();
       this.#marked = undefined;
       this.#marks[4] = this.#marks[6] = 0;
-      this.#synced = false;
       restoreNamespace(this.#paths);
     });
   }
