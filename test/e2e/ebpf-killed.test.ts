@@ -147,4 +147,15 @@ describe.skipIf(missing)("a command that is killed at any step", () => {
       if (one[0] === "flush") expect([before, pins()]).toEqual(["", []]);
     },
   );
+
+  test("what is left of pins when their removal was cut short is in nobody's way", () => {
+    expect(call(CALLS.slice(0, 2)).stderr).toBe("");
+    const folder = `${machineRoot()}${run}/bpf/${pins()[0]}`;
+    rmSync(`${folder}/maps/config`);
+    rmSync(`${run}/ebpf-${pins()[0]}.rules`);
+    expect(call(CALLS.slice(0, 1)).stderr).toBe("");
+    expect(mapped()).toBe(rules());
+    expect(call([["flush"]]).stderr).toBe("");
+    expect(pins()).toEqual([]);
+  });
 });

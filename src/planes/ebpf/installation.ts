@@ -33,6 +33,8 @@ export const installed = (paths: EbpfPaths): boolean => existsSync(`${paths.pins
 /** Makes programs and maps for a namespace that has none. Nothing is hooked yet. @throws VerifierError, SysError */
 export function install(paths: EbpfPaths): void {
   ensureBpffs(paths.mount);
+  // What a command left that was killed while it took everything away.
+  uninstall(paths);
   stage(paths, wantedEntries(), BASIC);
   renameSync(stagingOf(paths), paths.pins);
 }
@@ -197,8 +199,9 @@ export function takeOver(paths: EbpfPaths): void {
   replacePrograms(paths.pins, inUse(paths), start);
   replaceHooked(paths, paths.pins);
   const before = readdirSync(paths.pins).filter((name) => name.startsWith(IMAGE));
-  mkdirSync(imagePin(paths.pins));
+  // Neither version is to take these for its own before all of this is done.
   for (const name of before) rmdirSync(`${paths.pins}/${name}`);
+  mkdirSync(imagePin(paths.pins));
 }
 
 /** The programs that a namespace cannot be without now. */
@@ -264,15 +267,19 @@ export const hookPins = (paths: EbpfPaths): Hook[] => hooksIn(`${paths.pins}/lin
 export type Filter = Hook & { readonly direction: Direction };
 
 /** Classic filters leave no pin: a folder stands for each. */
-export const filterMarks = (paths: EbpfPaths): Filter[] =>
-  hooksIn(`${paths.pins}/filters`).filter((hook): hook is Filter => hook.direction !== "xdp");
+export const filterMarks = (paths: EbpfPaths): Filter[] => filtersIn(paths.pins);
+
+const filtersIn = (folder: string): Filter[] =>
+  hooksIn(`${folder}/filters`).filter((hook): hook is Filter => hook.direction !== "xdp");
 
 /** A link that ends with the namespace, where classic filters leave nothing that does. */
 export const witnessPin = (paths: EbpfPaths): string => `${paths.pins}/witness`;
 
 /** Takes everything away from the namespace that this thread is in: hooks first, then programs and maps with all connections. */
 export function uninstall(paths: EbpfPaths): void {
-  for (const { index, direction } of filterMarks(paths)) {
+  // Who was killed while it moved them left them in other folders.
+  const filters = [paths.pins, stagingOf(paths), formerOf(paths)].flatMap(filtersIn);
+  for (const { index, direction } of filters) {
     try {
       detachFilter(index, direction);
     } catch {
