@@ -5,6 +5,7 @@ import type { ServiceId } from "../../src/core/service.ts";
 import { serviceSpec } from "../../src/core/table.ts";
 import { CounterReader } from "../../src/planes/ebpf/counters.ts";
 import { CONN, LIMIT, PHASE, STATE, VERDICT } from "../../src/planes/ebpf/layout.ts";
+import { reclaim } from "../../src/planes/ebpf/reclaim.ts";
 import { destination } from "../../src/testkit/director-bed.ts";
 import { buildPacket } from "../../src/testkit/packet-build.ts";
 import { parseNote } from "../../src/testkit/packet-notation.ts";
@@ -117,6 +118,26 @@ describe.runIf(root)("a change of maps under traffic", { timeout: 60_000 }, () =
     const first = (slab.getUint32(CONN.size + CONN.at.seq_delta, true) + 10) >>> 0;
     twins.move(() => pass(`tcp ${RS}:80 > 10.2.0.1:${port} SA seq=500 ack=${first}`, "in"));
     client("A seq=10 ack=501", 80);
+    compare();
+  });
+
+  test("slots that a change of maps put aside, and was killed then, are used again", () => {
+    twins.addService(serviceSpec(WEB, { scheduler: "rr" }));
+    twins.addDestination(WEB, destination(RS, { port: 80 }));
+    const queue = twins.maps.map("free_slots");
+    const drain = (): number[] => {
+      const slots: number[] = [];
+      for (let slot = queue.pop(); slot !== undefined; slot = queue.pop()) slots.push(slot);
+      return slots.sort((a, b) => a - b);
+    };
+    for (let port = 5001; port <= 5006; port++) pass(`tcp 10.1.0.2:${port} > ${VIP}:80 S seq=1`, "in");
+    twins.rest(1_000_000);
+    pass(`tcp 10.1.0.2:5007 > ${VIP}:80 S seq=1`, "in");
+    const unused = drain();
+    expect(unused.length).toBeGreaterThan(4);
+    queue.push(unused[0]!);
+    reclaim(twins.maps);
+    expect(drain()).toEqual(unused);
     compare();
   });
 

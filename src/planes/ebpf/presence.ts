@@ -33,6 +33,7 @@ import { Mirror } from "./mirror.ts";
 import { prepareNamespace, restoreNamespace } from "./namespace.ts";
 import type { EbpfPaths } from "./paths.ts";
 import { withProgram } from "./programs.ts";
+import { reclaim } from "./reclaim.ts";
 import type { Rules } from "./rules.ts";
 import { xdpWish } from "./xdp.ts";
 
@@ -114,7 +115,18 @@ export class Presence {
 
   /** Puts right what a killed command left among the pins. */
   async mend(): Promise<void> {
-    if (needsMending(this.#paths)) await this.#globally(() => mend(this.#paths));
+    if (!needsMending(this.#paths)) return;
+    await this.#globally(() => {
+      mend(this.#paths);
+      // Maps of another shape are changed for others next, and nothing is lost then.
+      if (!installed(this.#paths) || age(this.#paths) === "incompatible") return;
+      const maps = new Maps(`${this.#paths.pins}/maps`);
+      try {
+        reclaim(maps);
+      } finally {
+        maps.close();
+      }
+    });
   }
 
   /** Everything that these rules need, where nothing is. */
