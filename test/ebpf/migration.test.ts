@@ -141,6 +141,23 @@ describe.runIf(root)("a change of maps under traffic", { timeout: 60_000 }, () =
     compare();
   });
 
+  test("counters that were zeroed are never below zero, also when the change goes no further", () => {
+    twins.addService(serviceSpec(WEB, { scheduler: "rr" }));
+    twins.addDestination(WEB, destination(RS, { port: 80 }));
+    const opened = (port: number): void => pass(`tcp 10.1.0.2:${port} > ${VIP}:80 S seq=1`, "in");
+    const counted = (): number => new CounterReader(twins.maps).read("service_estimates", 0).conns;
+    for (let port = 5001; port <= 5006; port++) opened(port);
+    twins.wait(3000);
+    expect(counted()).toBe(6);
+    new CounterReader(twins.maps).zero("service_estimates", 0);
+    opened(5007);
+    twins.move(
+      () => opened(5008),
+      () => expect(counted()).toBe(0),
+    );
+    expect(counted()).toBe(2);
+  });
+
   test("what waits for its client's port is counted, also out of sight", () => {
     twins.addService(serviceSpec(FTP, { scheduler: "rr" }));
     twins.addDestination(FTP, destination(RS, { port: 21 }));

@@ -127,8 +127,8 @@ export class Migration {
 
   #copyServices(): void {
     const t = this.#translation(SERVICE_STATE);
-    // Not what was seen last: the new programs count from 0.
-    const rates = this.#fields(ESTIMATE, "rate", "base");
+    // The new programs count from 0: what was counted before is brought when it stands still.
+    const rates = this.#fields(ESTIMATE, "rate");
     for (let id = 0; id < this.#ends.services; id++) {
       this.#element("service_state", t, id);
       this.#element("service_estimates", rates, id);
@@ -396,6 +396,9 @@ export class Migration {
     const members = this.#layouts.get(of.name)!.members;
     const step = Math.ceil(old.info.valueSize / 8) * 8;
     const { view } = this.#new.array(estimates);
+    const before = this.#old.array(estimates).view;
+    const size = this.#translation(ESTIMATE).from;
+    const baseAt = this.#layouts.get(ESTIMATE.name)!.members.get("base")!;
     for (let id = 0; id < end; id++) {
       const value = old.lookupIndex(id);
       if (!value) continue;
@@ -404,9 +407,9 @@ export class Migration {
         let total = 0n;
         for (let at = 0; at < old.valueSize; at += step)
           total += v.getBigUint64(at + members.get(counter)!, LITTLE_ENDIAN);
-        const at = id * ESTIMATE.size + 8 * i;
-        const base = view.getBigUint64(at + ESTIMATE.at.base, LITTLE_ENDIAN);
-        view.setBigUint64(at + ESTIMATE.at.base, BigInt.asUintN(64, base - total), LITTLE_ENDIAN);
+        const base = before.getBigUint64(id * size + baseAt + 8 * i, LITTLE_ENDIAN);
+        const at = id * ESTIMATE.size + ESTIMATE.at.base + 8 * i;
+        view.setBigUint64(at, BigInt.asUintN(64, base - total), LITTLE_ENDIAN);
       }
     }
   }
