@@ -1,8 +1,17 @@
 /** The sync process of the eBPF plane as commands meet it: gone, and there but silent. */
 import { execFile, execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { until } from "./daemon-bed.ts";
@@ -96,5 +105,27 @@ describe.skipIf(!root)("the sync process", () => {
       (said) => said.stderr === "",
     );
     expect(pids()).toEqual([silent]);
+  });
+
+  test("makes room for that of another version, which was put in the place of its own files", async () => {
+    const files = join(folder, "files");
+    cpSync("dist", join(files, "dist"), { recursive: true });
+    symlinkSync(resolve("node_modules"), join(files, "node_modules"));
+    const list = `${process.execPath} ${join(files, "dist/ipvsadm.cjs")} -L`;
+    process.kill(await pid(), "SIGKILL");
+    await until(
+      "it is gone",
+      async () => pids().length,
+      (left) => left === 0,
+    );
+    await run(list);
+    const before = await pid();
+    appendFileSync(join(files, "dist/lvsd.bpf.o"), "another version");
+    await run(list);
+    await until(
+      "the other one",
+      async () => pids(),
+      (found) => found.length === 1 && found[0] !== before,
+    );
   });
 });

@@ -16,8 +16,22 @@ const MAX_SLOTS = 1 << 24;
 /** Sections of programs that do not read the kernel's memory. */
 const BLIND = { ".rodata.memory": (bytes: Uint8Array) => void bytes.fill(0) };
 
-/** The object file. @throws Error when it is missing */
-export function image(): { readonly bytes: Uint8Array; readonly hash: string } {
+/** An object file. */
+export interface Image {
+  readonly bytes: Uint8Array;
+  readonly hash: string;
+}
+
+let own: Image | undefined;
+
+/**
+ * The object file that belongs to this code: as it was when this process asked first, since an upgrade may put another one in its place
+ * while the process runs.
+ * @throws Error when it is missing
+ */
+export const image = (): Image => (own ??= readImage());
+
+function readImage(): Image {
   const path = PLACES.find((place) => existsSync(place));
   if (!path)
     throw new Error(`${FILE} is missing: it belongs beside the commands; "npm run build" puts it there`);

@@ -12,7 +12,7 @@ import { openPin } from "../../../sys/bpf/pins.ts";
 import { close } from "../../../sys/libc.ts";
 import { LITTLE_ENDIAN } from "../../../wire/netlink.ts";
 import type { Recovery, SyncReceiver, SyncSite } from "../../sync/site.ts";
-import { image } from "../image.ts";
+import { IMAGE, imagePin } from "../image.ts";
 import { Journal } from "../journal.ts";
 import { CONFIG, PROGRAMS } from "../layout.ts";
 import { RulesHost } from "../machine.ts";
@@ -38,7 +38,6 @@ export class MapDirector implements SyncSite {
   readonly #log: (text: string) => void;
   readonly #journal: Journal;
   readonly #host = new RulesHost();
-  readonly #image = `image-${image().hash}`;
   /** The rules' daemons, one and the same object as long as it does not change. */
   readonly daemons = new DaemonRegister(this.#host);
   #rules: Rules;
@@ -122,9 +121,9 @@ export class MapDirector implements SyncSite {
   #open(): Finding {
     const { pins } = this.#paths;
     const folder = statSync(pins, { throwIfNoEntry: false })?.ino;
-    if (folder !== undefined && !existsSync(`${pins}/${this.#image}`)) {
+    if (folder !== undefined && !existsSync(imagePin(pins))) {
       // There is none for a moment while the programs are replaced.
-      return readdirSync(pins).some((name) => name.startsWith("image-")) ? "foreign" : "same";
+      return readdirSync(pins).some((name) => name.startsWith(IMAGE)) ? "foreign" : "same";
     }
     if (folder === this.#folder) return "same";
     const former = this.#maps ?? this.#former;
