@@ -297,9 +297,11 @@ SHARED int unmake(struct work *w, __u32 slot, __u64 ctl)
 		now = READ_ONCE(c->ctl);
 		if ((now ^ ctl) & CTL_WHO)
 			break;
-		/* Packets may have moved its state. */
 		if (CAS(&c->ctl, now, (now & ~0xffULL) | PHASE_DYING) != now)
 			continue;
+		/* Packets that found it may have moved its state, and the counts that it is not part of. */
+		if (ctl_flags(now ^ ctl) & CONN_FLAG_INACTIVE)
+			move_connection(w->dest, !(ctl_flags(ctl) & CONN_FLAG_INACTIVE));
 		give_slot(c, slot, ctl);
 		return 0;
 	}

@@ -257,8 +257,6 @@ SHARED int request_once(packet *p, struct work *w)
 /* cache_bypass: past the service, when the packet is for somebody else. */
 INLINE int bypass(packet *p, struct work *w)
 {
-	w->dest = 0;
-	w->method = METHOD_BYPASS;
 	/* The way to the packet's own target, not one that is known of a server. */
 	w->dest = 0;
 	w->method = METHOD_BYPASS;
