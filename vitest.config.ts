@@ -18,6 +18,7 @@ export default defineConfig({
           include: ["test/e2e/**/*.test.ts"],
           // They mostly wait.
           maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           testTimeout: 120_000,
           hookTimeout: 60_000,
         },
@@ -28,6 +29,7 @@ export default defineConfig({
           setupFiles: ["src/testkit/seed.ts"],
           include: ["test/vm/**/*.test.ts"],
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
           testTimeout: 1_800_000,
         },
       },
