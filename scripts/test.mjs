@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * Runs the checks, the build and the test projects, goes on past a failure, and ends with a summary. The end-to-end tests and the
- * virtual machine's, which mostly wait, run side by side.
+ * Runs the checks, the build and the test projects, goes on past a failure, and ends with a summary. The virtual machine's tests, which
+ * mostly wait, run beside the others.
  * `test.mjs kernel` runs the whole scenario suite on the kernel's own ip_vs instead, `test.mjs long` the end-to-end tests with what
  * `npm test` leaves out for its length.
  */
@@ -86,6 +86,11 @@ async function tests(name, args, extra = {}, quiet = false) {
 const bin = (name) => `node_modules/.bin/${name}`;
 const project = (name, extra, quiet) => tests(name, ["--project", name], extra, quiet);
 const built = () => check("build", "node", ["scripts/build.mjs", "--quiet"]);
+async function inTurn(...steps) {
+  const all = [];
+  for (const step of steps) all.push(await step());
+  return all;
+}
 /** By name; the steps of one list run side by side. */
 const suites = {
   usual: [
@@ -93,15 +98,24 @@ const suites = {
     [() => check("types", bin("tsc"), ["--noEmit"])],
     [bpfObject],
     [built],
-    [() => project("unit")],
-    isRoot ? [() => project("e2e"), () => project("vm", {}, true)] : [],
+    isRoot
+      ? [
+          () =>
+            inTurn(
+              () => project("unit"),
+              () => project("e2e"),
+            ),
+          () => project("vm", {}, true),
+        ]
+      : [() => project("unit")],
   ],
   kernel: [[built], [() => project("vm", { LVSD_KERNEL: "all" })]],
   long: [[built], [() => project("e2e", { LVSD_E2E: "all" })]],
 };
 
 const results = [];
-for (const together of suites[suite]) results.push(...(await Promise.all(together.map((step) => step()))));
+for (const together of suites[suite])
+  results.push(...(await Promise.all(together.map((step) => step()))).flat());
 
 console.log("\n== summary");
 for (const { name, passed, failed, skipped, seconds } of results) {
