@@ -12,13 +12,14 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PROGRAMS } from "../../src/planes/ebpf/layout.ts";
 import { pathsOf } from "../../src/planes/ebpf/paths.ts";
+import { withProgram } from "../../src/planes/ebpf/programs.ts";
 import { Attr, CMD, memory } from "../../src/sys/bpf/call.ts";
 import { interfaces } from "../../src/sys/bpf/interfaces.ts";
 import { attachXdp } from "../../src/sys/bpf/link.ts";
 import { BpfMap } from "../../src/sys/bpf/map.ts";
 import { BpfObject } from "../../src/sys/bpf/object.ts";
-import { openPin } from "../../src/sys/bpf/pins.ts";
 import { close } from "../../src/sys/libc.ts";
 import { inNetns, namedNetns, netnsCookie } from "../../src/sys/netns.ts";
 import { LITTLE_ENDIAN } from "../../src/wire/netlink.ts";
@@ -205,9 +206,8 @@ export class Wires {
   accelerate(director: Director): void {
     inNetns(namedNetns(director.name), () => {
       const { pins } = pathsOf(String(netnsCookie()), this.runDirectory);
-      const program = openPin(`${pins}/programs/lvsd_xdp`);
       const outlets = BpfMap.open(`${pins}/maps/outlets`);
-      if (program === undefined || !outlets) throw new Error(`the eBPF plane is not in ${director.name}`);
+      if (!outlets) throw new Error(`the eBPF plane is not in ${director.name}`);
       for (const one of interfaces()) {
         if (one.kind !== "veth") continue;
         const value = memory(4);
@@ -215,8 +215,7 @@ export class Wires {
         outlets.updateIndex(one.index, value);
       }
       outlets.close();
-      this.#links.push(attachXdp(program, director.inx));
-      close(program);
+      this.#links.push(withProgram(pins, PROGRAMS.xdp, (program) => attachXdp(program, director.inx)));
     });
   }
 
