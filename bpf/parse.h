@@ -26,11 +26,11 @@ INLINE int parse4(packet *p, struct work *w, __u32 l3, __u32 room)
 	total = bpf_ntohs(ip.length);
 	if (ip.version_length >> 4 != 4 || header < 20 || total < header)
 		return PARSE_UNKNOWN;
-	if (total > room) {
-		if (!(w->flow & FLOW_QUOTED))
-			return PARSE_UNKNOWN;
+	/* Of a quote counts what is there, whatever its length field says. */
+	if (w->flow & FLOW_QUOTED)
 		total = room;
-	}
+	if (total > room)
+		return PARSE_UNKNOWN;
 	if (header > total)
 		return PARSE_UNKNOWN;
 	w->family = 4;
@@ -109,11 +109,10 @@ INLINE int parse6(packet *p, struct work *w, __u32 l3, __u32 room)
 	total = sizeof(*ip) + bpf_ntohs(ip->length);
 	if (bpf_ntohl(ip->class_label) >> 28 != 6)
 		return PARSE_UNKNOWN;
-	if (total > room) {
-		if (!(w->flow & FLOW_QUOTED))
-			return PARSE_UNKNOWN;
+	if (w->flow & FLOW_QUOTED)
 		total = room;
-	}
+	if (total > room)
+		return PARSE_UNKNOWN;
 	w->family = 6;
 	w->protocol = ip->next;
 	w->l4 = l3 + sizeof(*ip);

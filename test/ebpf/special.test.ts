@@ -72,6 +72,20 @@ describe.runIf(root)("the programs, packet by packet", { timeout: 60_000 }, () =
     });
   }
 
+  test("of what an ICMP error quotes counts what is there, not what its length field says", () => {
+    serve(TCP, { port: 8080 });
+    serve(address("tcp", VIP6, 80), { address: "2001:db8:2::11", port: 8080 });
+    both("tcp 10.1.0.2:4000 > 10.9.0.1:80 S seq=1 ttl=64");
+    both("tcp [2001:db8:1::2]:4000 > [2001:db8:9::1]:80 S seq=1 ttl=64");
+    for (const short of ["iplen=21", "iplen=40", "iplen=1500"]) {
+      const error = `icmp 10.1.0.2 > 10.9.0.1 unreach-port ttl=64 [ tcp 10.9.0.1:80 > 10.1.0.2:4000 A len=9 ${short} ]`;
+      expect(both(error)).toBe(VERDICT.send);
+    }
+    const error6 = "icmp 2001:db8:1::2 > 2001:db8:9::1 unreach-port ttl=64";
+    const quote6 = "tcp [2001:db8:9::1]:80 > [2001:db8:1::2]:4000 A len=9 iplen=41";
+    expect(both(`${error6} [ ${quote6} ]`)).toBe(VERDICT.send);
+  });
+
   test("tunnels carry either family over either family, checksums right at odd lengths", () => {
     for (const [n, tunnel] of [IPIP, GUE, GRE].entries()) {
       for (const [vip, client] of [
