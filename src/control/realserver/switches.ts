@@ -47,13 +47,15 @@ function writeNote(note: Note): void {
   renameSync(temporary, notePath());
 }
 
-/** Does something while no other command of this host reads or writes notes. */
+/** Does something while no other command of this host reads or writes notes. It leaves no lock file. */
 async function alone(work: () => Promise<void>): Promise<void> {
   mkdirSync(runDirectory(), { recursive: true, mode: 0o755 });
-  const unlock = await lock(join(runDirectory(), "realserver.lock"));
+  const path = join(runDirectory(), "realserver.lock");
+  const unlock = await lock(path);
   try {
     await work();
   } finally {
+    rmSync(path, { force: true });
     unlock();
   }
 }
