@@ -42,6 +42,8 @@ const SERVERS = ["1", "2"].map((n) => `lv${process.pid}s${n}`);
 
 // Of this program's children who look for node by its name.
 process.env["PATH"] = `${dirname(process.execPath)}:${process.env["PATH"]}`;
+// Both ipvsadm are to see one table.
+process.env["LVSD_PLANE"] = "kernel";
 
 /** Runs a command in a namespace and gives what it printed. @throws when its status is not 0 */
 function run(netns: string, command: string, ...args: string[]): string {
