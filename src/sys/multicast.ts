@@ -82,6 +82,37 @@ function membership(g: MulticastGroup): Uint8Array {
   return request;
 }
 
+/** The address that datagrams to the group come from now, 4 or 16 bytes; undefined while there is none. */
+export function sourceTowards(g: MulticastGroup): Uint8Array | undefined {
+  let fd: number | undefined;
+  try {
+    fd = open(g);
+    sendBy(fd, g);
+    const to = addressOfGroup(g);
+    check("connect", raw.connect(fd, to, to.length));
+    const from = bytes(28);
+    const length = bytes(4);
+    new DataView(length.buffer).setUint32(0, from.length, LITTLE_ENDIAN);
+    check("getsockname", raw.getsockname(fd, from, length));
+    const source = g.family === 4 ? from.slice(4, 8) : from.slice(8, 24);
+    return source.some((byte) => byte !== 0) ? source : undefined;
+  } catch {
+    return undefined;
+  } finally {
+    if (fd !== undefined) close(fd);
+  }
+}
+
+/** Multicast datagrams leave by the group's interface. */
+function sendBy(fd: number, g: MulticastGroup): void {
+  if (g.family === 6) {
+    setOption(fd, IPPROTO.IPV6, IPV6.MULTICAST_IF, g.interface);
+    return;
+  }
+  const request = membership({ ...g, group: bytes(4) });
+  raw.setsockopt(fd, IPPROTO.IP, IP.MULTICAST_IF, request, request.length);
+}
+
 /** Sends datagrams to the group; what it sends does not come back to this host. */
 export class MulticastSender {
   readonly #fd: number;
@@ -96,10 +127,7 @@ export class MulticastSender {
     setOption(this.#fd, level, g.family === 4 ? IP.MULTICAST_TTL : IPV6.MULTICAST_HOPS, ttl);
     setOption(this.#fd, level, option.MULTICAST_LOOP, 0);
     setOption(this.#fd, level, option.MTU_DISCOVER, 0);
-    if (g.family === 4) {
-      const request = membership({ ...g, group: bytes(4) });
-      raw.setsockopt(this.#fd, level, IP.MULTICAST_IF, request, request.length);
-    } else setOption(this.#fd, level, IPV6.MULTICAST_IF, g.interface);
+    sendBy(this.#fd, g);
     setOption(this.#fd, SOL_SOCKET, SO.SNDBUFFORCE, 4 << 20);
   }
 

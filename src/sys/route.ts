@@ -10,6 +10,7 @@ const RTM = { GETLINK: 18, NEWROUTE: 24, DELROUTE: 25, GETROUTE: 26 } as const;
 const RTA = { DST: 1, OIF: 4, PREFSRC: 7, METRICS: 8, MARK: 16, TABLE: 15 } as const;
 const RTAX_MTU = 2;
 const IFLA = { ADDRESS: 1, IFNAME: 3, MTU: 4 } as const;
+const IFF = { UP: 1, RUNNING: 0x40 } as const;
 const RT_TABLE_LOCAL = 255;
 const RTPROT_STATIC = 4;
 const RT_SCOPE_HOST = 254;
@@ -36,6 +37,9 @@ export interface Link {
   readonly index: number;
   readonly mtu: number;
   readonly mac: Uint8Array;
+  /** Whether it is switched on, and whether it has a carrier too. */
+  readonly up: boolean;
+  readonly running: boolean;
 }
 
 /** Requests about the namespace in which it was made. */
@@ -76,8 +80,12 @@ export class Routes {
     const body = this.#socket.ask(w.end().bytes, seq);
     if (typeof body === "number") return undefined;
     const a = new Attributes(body, 16);
+    const info = new DataView(body.buffer, body.byteOffset, 16);
+    const flags = info.getUint32(8, LITTLE_ENDIAN);
     return {
-      index: new DataView(body.buffer, body.byteOffset, 16).getInt32(4, LITTLE_ENDIAN),
+      index: info.getInt32(4, LITTLE_ENDIAN),
+      up: (flags & IFF.UP) !== 0,
+      running: (flags & IFF.RUNNING) !== 0,
       mtu: a.u32(IFLA.MTU) ?? 0,
       mac: a.bytes(IFLA.ADDRESS)?.slice() ?? new Uint8Array(),
     };

@@ -291,7 +291,7 @@ describe.skipIf(!root).each(PAIRS)(
       );
       const told = await run("d1", "lvsd sync status");
       expect(told).toMatch(
-        /sync peer 10\.3\.0\.4: heard .*whole table .*\d+ connections there, \d+ here, 0 messages lost/,
+        / {2}peer 10\.3\.0\.4: heard .*whole table .*\d+ connections there, \d+ here \([-+]?\d+\), 0 messages lost/,
       );
       hold("d1");
       expect(await say()).toBe(all.fine);

@@ -5,8 +5,7 @@
  */
 import type { DaemonStatus } from "../../core/daemon.ts";
 import { type MulticastGroup, MulticastReceiver } from "../../sys/multicast.ts";
-import { formatAddress } from "../../wire/address.ts";
-import { TABLE_BATCH } from "./master-daemon.ts";
+import { reachable, TABLE_BATCH } from "./master-daemon.ts";
 import { Meter } from "./meter.ts";
 import { PeerClient, type PeerReport } from "./peer-client.ts";
 import type { SyncReceiver, SyncSite } from "./site.ts";
@@ -30,8 +29,8 @@ export class BackupDaemon {
   readonly #key: Buffer | undefined;
   readonly #clock: () => number;
   readonly #backup: SyncReceiver;
-  readonly #groups: readonly MulticastGroup[];
-  readonly #receivers: readonly MulticastReceiver[];
+  #groups: readonly MulticastGroup[];
+  #receivers: readonly MulticastReceiver[];
   readonly #bytes = new Uint8Array(new ArrayBuffer(LONGEST_MESSAGE));
   readonly #meter = new Meter();
   #received = 0;
@@ -66,9 +65,37 @@ export class BackupDaemon {
     this.#clock = clock;
     this.#backup = site.backup(status.syncId);
     this.#groups = groups;
-    this.#receivers = groups.map((group) => new MulticastReceiver(group));
-    for (const [i, receiver] of this.#receivers.entries())
+    this.#receivers = this.#listen(groups);
+  }
+
+  #listen(groups: readonly MulticastGroup[]): MulticastReceiver[] {
+    const receivers: MulticastReceiver[] = [];
+    try {
+      for (const group of groups) receivers.push(new MulticastReceiver(group));
+    } catch (error) {
+      for (const receiver of receivers) receiver.close();
+      throw error;
+    }
+    for (const [i, receiver] of receivers.entries())
       receiver.onReadable(() => void this.#receive(receiver, i));
+    return receivers;
+  }
+
+  /** Goes on with the same groups on an interface that has come in the place of the former one. @throws SysError it goes on as before */
+  moveTo(groups: readonly MulticastGroup[]): void {
+    const receivers = this.#listen(groups);
+    for (const receiver of this.#receivers) receiver.close();
+    this.#receivers = receivers;
+    this.#groups = groups;
+    // What was said meanwhile was said to nobody here.
+    this.#client?.close();
+    this.#client = undefined;
+    this.#askAgainAt = 0;
+  }
+
+  /** How many it uses. */
+  get ports(): number {
+    return this.#groups.length;
   }
 
   get status(): BackupStatus {
@@ -149,8 +176,7 @@ export class BackupDaemon {
   }
 
   #heard(receiver: MulticastReceiver, group: MulticastGroup, now: number): void {
-    const text = formatAddress(group.family, receiver.from);
-    const address = text.startsWith("fe80:") ? `${text}%${group.name}` : text;
+    const address = reachable(group, receiver.from);
     if (address !== this.#address) {
       if (this.#address !== undefined && now - this.#heardAt < SILENT_MS) return;
       // Another master: what the former one said does not count any more.

@@ -21,6 +21,8 @@ export class SyncDaemons {
   readonly #routes: Routes;
   readonly #clock: () => number;
   readonly #of = new Map<DaemonState, DaemonStatus>();
+  /** Index of the interface that each has its sockets on. */
+  readonly #indexes = new Map<DaemonState, number>();
   #master: MasterDaemon | undefined;
   #backup: BackupDaemon | undefined;
   #key = false;
@@ -64,7 +66,19 @@ export class SyncDaemons {
       ...(this.#backup && { backup: this.#backup.status }),
       key: this.#key && this.#of.size > 0,
       ...(this.#keyFailure && this.#of.size > 0 && { keyFailure: this.#keyFailure }),
+      ...this.#interfaceFailure(),
     };
+  }
+
+  #interfaceFailure(): Pick<SyncStatus, "interfaceFailure"> {
+    const failures = new Set<string>();
+    for (const name of new Set([...this.#of.values()].map((status) => status.interface))) {
+      const link = this.#routes.link(name);
+      if (!link) failures.add(`${name} is not there`);
+      else if (!link.up) failures.add(`${name} is down`);
+      else if (!link.running) failures.add(`${name} has no carrier`);
+    }
+    return failures.size > 0 ? { interfaceFailure: [...failures].join(", ") } : {};
   }
 
   /** A backup may have connections that a master here lacks. */
@@ -86,26 +100,32 @@ export class SyncDaemons {
     }
     this.#sampling ??= setInterval(() => {
       const now = this.#clock();
+      this.#follow();
       this.#master?.sample(now);
       this.#backup?.sample(now);
     }, SAMPLE_MS);
   }
 
+  /** An interface may be removed, and made again by the same name. */
+  #follow(): void {
+    for (const [state, status] of this.#of) {
+      const daemon = state === "master" ? this.#master : this.#backup;
+      const link = this.#routes.link(status.interface);
+      if (!daemon || !link || link.index === this.#indexes.get(state)) continue;
+      try {
+        daemon.moveTo(groupsOf(status, link.index, daemon.ports));
+        this.#indexes.set(state, link.index);
+      } catch {
+        // It is not ready yet, or gone again: the next second tries.
+      }
+    }
+  }
+
   #start(status: DaemonStatus): void {
     const link = this.#routes.link(status.interface);
     if (!link) throw new Error(`no interface "${status.interface}"`);
-    const group = parseAddress(status.group)!;
     // As in the kernel, a later change of the number counts for daemons started later.
-    const groups = Array.from(
-      { length: this.#site.settings.sync_ports },
-      (_, i): MulticastGroup => ({
-        family: group.family,
-        group: group.bytes,
-        port: status.port + i,
-        interface: link.index,
-        name: status.interface,
-      }),
-    );
+    const groups = groupsOf(status, link.index, this.#site.settings.sync_ports);
     const found = readSyncKey();
     this.#keyFailure = found.kind === "unusable" ? found.why : undefined;
     const key = found.kind === "key" ? found.key : undefined;
@@ -113,6 +133,7 @@ export class SyncDaemons {
     if (status.state === "master")
       this.#master = new MasterDaemon(this.#site, status, groups, key, this.#clock);
     else this.#backup = new BackupDaemon(this.#site, status, groups, key, this.#clock);
+    this.#indexes.set(status.state, link.index);
   }
 
   #end(state: DaemonState): void {
@@ -125,4 +146,16 @@ export class SyncDaemons {
       this.#backup = undefined;
     }
   }
+}
+
+/** The groups of a daemon on the interface with this index: one a port. */
+function groupsOf(status: DaemonStatus, index: number, ports: number): MulticastGroup[] {
+  const { family, bytes } = parseAddress(status.group)!;
+  return Array.from({ length: ports }, (_, i) => ({
+    family,
+    group: bytes,
+    port: status.port + i,
+    interface: index,
+    name: status.interface,
+  }));
 }

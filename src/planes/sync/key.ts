@@ -26,6 +26,6 @@ export function readSyncKey(path = process.env["LVSD_SYNC_KEY"] ?? SYNC_KEY_FILE
     return { kind: "key", key };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    return code === "ENOENT" ? { kind: "none" } : { kind: "unusable", why: message };
+    return code === "ENOENT" ? { kind: "none" } : { kind: "unusable", why: `${path}: ${message}` };
   }
 }

@@ -3,35 +3,39 @@
  * backup that asks.
  * @module
  */
-import { networkInterfaces } from "node:os";
 import type { DaemonStatus } from "../../core/daemon.ts";
 import type { SyncMaster } from "../../core/sync/master.ts";
-import { type MulticastGroup, MulticastSender } from "../../sys/multicast.ts";
+import { type MulticastGroup, MulticastSender, sourceTowards } from "../../sys/multicast.ts";
+import { formatAddress } from "../../wire/address.ts";
 import { SyncWriter } from "../../wire/sync.ts";
 import { Meter } from "./meter.ts";
 import { PeerServer } from "./peer-server.ts";
 import { Recovering } from "./recovering.ts";
 import type { Recovery, SyncSite } from "./site.ts";
 import type { MasterStatus } from "./status.ts";
+import { TableDoor } from "./table-door.ts";
 
 /** How often a master with a key says that it is there when it has nothing else to say, ms. */
 const HEARTBEAT_MS = 1000;
 /** Slots of the table looked at for one step of an answer to a peer. */
 export const TABLE_BATCH = 1000;
 
-/** The first address of an interface that is of this family; link-local IPv6 ones with their scope. */
-export function addressOfInterface(name: string, family: 4 | 6): string | undefined {
-  const found = networkInterfaces()[name]?.find((a) => a.family === `IPv${family}`);
-  return found?.address.startsWith("fe80:") ? `${found.address}%${name}` : found?.address;
+/** An address of an interface as one connects to it: link-local IPv6 ones with their scope. */
+export function reachable({ family, name }: MulticastGroup, address: Uint8Array): string {
+  const text = formatAddress(family, address);
+  return text.startsWith("fe80:") ? `${text}%${name}` : text;
 }
 
 /** See the module's description. */
 export class MasterDaemon {
   readonly #site: SyncSite;
   readonly #clock: () => number;
-  readonly #senders: readonly MulticastSender[];
+  readonly #ttl: number;
+  #groups: readonly MulticastGroup[];
+  #senders: readonly MulticastSender[];
   readonly #master: SyncMaster;
   readonly #server: PeerServer | undefined;
+  readonly #door: TableDoor | undefined;
   #recovering: Recovering | undefined;
   readonly #heartbeat: NodeJS.Timeout | undefined;
   readonly #meter = new Meter();
@@ -48,15 +52,16 @@ export class MasterDaemon {
   ) {
     this.#site = site;
     this.#clock = clock;
+    this.#ttl = status.ttl;
+    this.#groups = groups;
     this.#senders = groups.map((group) => new MulticastSender(group, status.ttl));
     this.#master = site.startMaster({
       syncId: status.syncId,
       maxLen: status.maxLen,
       send: (message, port) => this.#send(message, port),
     });
-    const own = key && addressOfInterface(status.interface, groups[0].family);
     const { recovery } = site;
-    if (!key || !own) {
+    if (!key) {
       if (recovery?.pending)
         recovery.end("the connections of the former process are gone: there is no sync key");
       return;
@@ -72,9 +77,13 @@ export class MasterDaemon {
       }),
       taker: (peer) => this.#recovering?.taker(peer),
     });
-    // Without the port the announcements go on; the backup says that the table could not be had.
-    this.#server.listen(own, status.port).catch(() => {});
+    this.#door = new TableDoor(this.#server, status.port, () => this.#source());
     this.#heartbeat = setInterval(() => this.#beat(status.syncId), HEARTBEAT_MS);
+  }
+
+  /** How many it uses. */
+  get ports(): number {
+    return this.#groups.length;
   }
 
   get status(): MasterStatus {
@@ -82,6 +91,7 @@ export class MasterDaemon {
       ...this.#master.counts,
       failed: this.#failed,
       peers: this.#server?.peers ?? 0,
+      ...(this.#door?.failure && { failure: this.#door.failure }),
       rates: this.#meter.rates,
     };
   }
@@ -102,6 +112,21 @@ export class MasterDaemon {
   sample(now: number): void {
     const { messages, bytes } = this.#master.counts;
     this.#meter.sample(now, messages, bytes);
+    this.#door?.look();
+  }
+
+  /** Goes on by the same groups on an interface that has come in the place of the former one. @throws SysError it goes on as before */
+  moveTo(groups: readonly MulticastGroup[]): void {
+    const senders = groups.map((group) => new MulticastSender(group, this.#ttl));
+    for (const sender of this.#senders) sender.close();
+    this.#senders = senders;
+    this.#groups = groups;
+  }
+
+  #source(): string | undefined {
+    const [group] = this.#groups;
+    const address = sourceTowards(group);
+    return address && reachable(group, address);
   }
 
   /** Ends; what waits leaves first, and the connections that were too young to be announced. */

@@ -3,13 +3,17 @@
  * @module
  */
 import { randomBytes, timingSafeEqual } from "node:crypto";
+import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
+import { endWithoutAnswer } from "../../sys/peer.ts";
 import { FRAME, FrameStream, MAGIC, NONCE_LEN } from "./frames.ts";
 import { sendTable } from "./table-stream.ts";
 
 const REPORT_MS = 1000;
 const HANDSHAKE_MS = 5000;
 const MAX_PEERS = 16;
+/** A peer that acknowledges nothing for so long is gone, ms. */
+const SILENCE_MS = 5000;
 
 /** Takes the table of a peer. */
 export interface TableTaker {
@@ -29,7 +33,7 @@ export interface TableSource {
   taker?(peer: string): TableTaker | undefined;
 }
 
-/** Serves on one address and port. */
+/** Serves on one address and port at a time. */
 export class PeerServer {
   readonly #key: Buffer;
   readonly #source: TableSource;
@@ -37,6 +41,7 @@ export class PeerServer {
   readonly #sockets = new Set<Socket>();
   /** Peers that proved the key. */
   #peers = 0;
+  #closed = false;
 
   constructor(key: Buffer, source: TableSource) {
     this.#key = key;
@@ -50,18 +55,19 @@ export class PeerServer {
     return this.#peers;
   }
 
-  /** Resolves with the port. @throws Error when the address cannot be had */
-  listen(host: string, port: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen({ host, port }, () => {
-        this.#server.removeListener("error", reject);
-        resolve((this.#server.address() as { port: number }).port);
-      });
-    });
+  /** Listens there, and nowhere else any more; who is connected stays. Resolves with the port. @throws Error when the address cannot be had */
+  async listen(host: string, port: number): Promise<number> {
+    this.#server.close();
+    const listening = once(this.#server, "listening");
+    this.#server.listen({ host, port });
+    await listening;
+    const at = (this.#server.address() as { port: number }).port;
+    if (this.#closed) this.#server.close();
+    return at;
   }
 
   close(): void {
+    this.#closed = true;
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();
   }
@@ -75,6 +81,7 @@ export class PeerServer {
     let taker: TableTaker | undefined;
     this.#sockets.add(socket);
     socket.setNoDelay(true);
+    endWithoutAnswer(socket, SILENCE_MS);
     socket.on("error", () => {});
     socket.on("close", () => {
       clearTimeout(patience);

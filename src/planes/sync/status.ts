@@ -18,6 +18,8 @@ export interface MasterStatus extends MasterCounts {
   /** Backups that follow this one by the shared key. */
   readonly peers: number;
   readonly rates: SyncRates;
+  /** Why nobody can ask it for its table. */
+  readonly failure?: string;
   /**
    * Times that the packet path had something to say and no room to say it, where it is not the packet path that announces: the table is
    * looked through then, so that it is late, not lost.
@@ -56,4 +58,6 @@ export interface SyncStatus {
   readonly key: boolean;
   /** Why the shared key is not used. */
   readonly keyFailure?: string;
+  /** What is wrong with their interface: nothing is sent or heard there. */
+  readonly interfaceFailure?: string;
 }

@@ -28,7 +28,7 @@ export function describe(engine: EngineStatus): string[] {
     `queue ${engine.queue} by nftables ${engine.packetsBy === "queue" ? '"queue"' : "NFQUEUE target"}`,
     `packets seen ${engine.packets}: ${engine.accepted} accepted, ${engine.modified} of them changed, ${engine.dropped} dropped or sent on`,
     `packets sent ${engine.sent}, refused by the kernel ${engine.failed}`,
-    ...describeSync(engine.sync),
+    ...describeSync(engine.sync).map((line) => `connection sync: ${line}`),
     ...engine.announced.map(({ address, interface: device }) => `announces ${address} on ${device}`),
   ];
 }

@@ -164,6 +164,22 @@ describe("the lines about connection sync", () => {
     ]);
   });
 
+  test("what keeps them from their work is told: the interface, the port that tables are asked for at, the key's file", () => {
+    const master = { messages: 1, entries: 2, bytes: 80, failed: 3, peers: 0, rates };
+    const sync = {
+      key: true,
+      master: { ...master, failure: "listen EADDRINUSE: address already in use 10.3.0.3:8848" },
+      interfaceFailure: "eth0 is down",
+      keyFailure: "/key: 5 bytes, expects at least 16",
+    };
+    expect(syncLines({ ...where, role: "master", ...sync }).slice(1)).toEqual([
+      "  sent 2 connections in 1 messages, 12.3 messages/s, 17.0 kB/s; 3 not sent; backups with the key: 0",
+      "  no backup can ask for the table: listen EADDRINUSE: address already in use 10.3.0.3:8848",
+      "  eth0 is down: nothing is sent or heard there",
+      "  the key is not used: /key: 5 bytes, expects at least 16",
+    ]);
+  });
+
   test("a plane that tells nothing leaves what is configured", () => {
     expect(syncLines({ interface: "eth0", syncId: 0, role: "both" })).toEqual([
       "connection sync: both on eth0, id 0",

@@ -5,11 +5,11 @@
 import Table from "cli-table3";
 import type { ServerStatus, Status, VirtualServerStatus } from "../../../control/supervision.ts";
 import type { VrrpStatus } from "../../../control/vrrp/messages.ts";
-import type { PeerStatus } from "../../../planes/sync/status.ts";
-import { ask } from "../../daemon/control-client.ts";
+import { ask, NoDaemonError } from "../../daemon/control-client.ts";
 import type { DaemonStatus, SyncReport } from "../../daemon/protocol.ts";
 import { age, short } from "./age.ts";
 import { print, type SocketOption, socketOf } from "./daemon-socket.ts";
+import { describeSync } from "./sync-words.ts";
 
 /** Columns with blanks between them, no lines: it can be cut and searched. */
 const PLAIN = {
@@ -160,45 +160,15 @@ export function vrrpLines(vrrp: VrrpStatus, now: number): string[] {
   ];
 }
 
-const BYTES_UNIT = 1000;
-
 /** The lines about connection sync. */
 export function syncLines(sync: SyncReport): string[] {
-  const { master, backup, role, instance } = sync;
+  const { role, instance } = sync;
   const follows = instance === undefined ? "" : `, follows ${instance}`;
-  const rate = (r: { readonly messagesPerS: number; readonly bytesPerS: number }): string =>
-    `${r.messagesPerS.toFixed(1)} messages/s, ${(r.bytesPerS / BYTES_UNIT).toFixed(1)} kB/s`;
-  const lines = [`connection sync: ${role} on ${sync.interface}, id ${sync.syncId}${follows}`];
-  if (master)
-    lines.push(
-      `  sent ${master.entries} connections in ${master.messages} messages, ${rate(master.rates)}; ${master.failed} not sent; backups with the key: ${master.peers}`,
-    );
-  if (master?.unheard)
-    lines.push(`  told too much at once ${master.unheard} times; the table was looked through instead`);
-  if (backup)
-    lines.push(
-      `  received ${backup.messages} messages, ${rate(backup.rates)}; ${backup.created} connections made, ${backup.updated} updated, ${backup.refused} messages refused${backup.ignored > 0 ? `, ${backup.ignored} connections ignored` : ""}`,
-    );
-  if (backup?.peer) lines.push(`  ${peerLine(backup.peer, backup.connections)}`);
-  else if (backup && role !== "master") lines.push("  no peer heard");
-  if (sync.key === false && (master || backup)) lines.push("  no shared key: no table is asked for or given");
-  if (sync.trouble) lines.push(`  ${sync.trouble}`);
-  if (sync.keyFailure) lines.push(`  the key is not used: ${sync.keyFailure}`);
-  return lines;
-}
-
-function peerLine(peer: PeerStatus, here: number): string {
-  const words = [`peer ${peer.address}: heard ${(peer.heardMs / 1000).toFixed(1)} s ago`];
-  if (peer.tableMs !== undefined) words.push(`whole table ${age(peer.tableMs)} ago`);
-  if (peer.connections !== undefined) {
-    const difference = here - peer.connections;
-    words.push(
-      `${peer.connections} connections there, ${here} here (${difference > 0 ? "+" : ""}${difference})`,
-    );
-  }
-  if (peer.lost !== undefined) words.push(`${peer.lost} messages lost`);
-  if (peer.failure) words.push(`table not to be had: ${peer.failure}`);
-  return words.join(", ");
+  return [
+    `connection sync: ${role} on ${sync.interface}, id ${sync.syncId}${follows}`,
+    ...describeSync(sync, role !== "master").map((line) => `  ${line}`),
+    ...(sync.trouble ? [`  ${sync.trouble}`] : []),
+  ];
 }
 
 /** All lines. */
@@ -217,9 +187,15 @@ export function show(status: DaemonStatus, now: number): string[] {
   return lines;
 }
 
-/** Prints it. */
+/** Prints it. Without a daemon, what sync daemons do that were started by hand. */
 export async function status(options: SocketOption & { readonly json?: true }): Promise<number> {
-  const now = await ask<DaemonStatus>(socketOf(options), "status");
+  const now = await ask<DaemonStatus>(socketOf(options), "status").catch(async (error: Error) => {
+    if (error instanceof NoDaemonError && !options.json) {
+      const { statusLines } = await import("./sync.ts");
+      for (const line of await statusLines().catch(() => [])) print(line);
+    }
+    throw error;
+  });
   print(options.json ? JSON.stringify(now, null, 2) : show(now, Date.now()).join("\n"));
   return 0;
 }

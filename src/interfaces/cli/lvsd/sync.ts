@@ -5,8 +5,10 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import type { DaemonStatus } from "../../../core/daemon.ts";
 import { openPlane } from "../../../planes/select.ts";
 import { readSyncKey, SYNC_KEY_FILE } from "../../../planes/sync/key.ts";
+import type { SyncStatus } from "../../../planes/sync/status.ts";
 import { print } from "./daemon-socket.ts";
 import { describeSync } from "./sync-words.ts";
 
@@ -30,8 +32,13 @@ export function key(file: string | undefined, options: { readonly generate?: tru
   return 0;
 }
 
-/** Shows which daemons run and what they did; exit status 3 when none does, as of init scripts. */
-export async function status(options: { readonly json?: true }): Promise<number> {
+/** Which daemons run, and what they did as far as it can be told. */
+async function look(): Promise<{
+  readonly plane: string;
+  readonly daemons: readonly DaemonStatus[];
+  readonly sync?: SyncStatus | undefined;
+  readonly trouble?: string;
+}> {
   const plane = await openPlane({});
   try {
     const daemons = await plane.daemons();
@@ -40,17 +47,27 @@ export async function status(options: { readonly json?: true }): Promise<number>
       trouble = error.message;
       return undefined;
     });
-    const told = sync ?? (daemons.length > 0 && plane.name !== "kernel" ? { trouble } : {});
-    if (options.json) print(JSON.stringify({ plane: plane.name, daemons, ...told }, null, 2));
-    else if (daemons.length === 0) print("no sync daemon runs in this network namespace");
-    else {
-      for (const { state, interface: device, syncId } of daemons)
-        print(`${state} on ${device}, id ${syncId}, on the ${plane.name} plane`);
-      if (sync) for (const line of describeSync(sync)) print(line);
-      else if (plane.name !== "kernel") print(trouble);
-    }
-    return daemons.length === 0 ? 3 : 0;
+    const silent = !sync && daemons.length > 0 && plane.name !== "kernel";
+    return { plane: plane.name, daemons, sync, ...(silent && { trouble }) };
   } finally {
     await plane.close();
   }
+}
+
+const show = ({ plane, daemons, sync, trouble }: Awaited<ReturnType<typeof look>>): string[] => [
+  ...daemons.map((d) => `${d.state} on ${d.interface}, id ${d.syncId}, on the ${plane} plane`),
+  ...(sync && daemons.length > 0 ? describeSync(sync).map((line) => `  ${line}`) : []),
+  ...(trouble ? [`  ${trouble}`] : []),
+];
+
+/** What {@link status} shows; nothing when no daemon runs. */
+export const statusLines = async (): Promise<string[]> => show(await look());
+
+/** Shows which daemons run and what they did; exit status 3 when none does, as of init scripts. */
+export async function status(options: { readonly json?: true }): Promise<number> {
+  const { sync, ...rest } = await look();
+  if (options.json) print(JSON.stringify({ ...rest, ...sync }, null, 2));
+  else if (rest.daemons.length === 0) print("no sync daemon runs in this network namespace");
+  else for (const line of show({ ...rest, sync })) print(line);
+  return rest.daemons.length === 0 ? 3 : 0;
 }
