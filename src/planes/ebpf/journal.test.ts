@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -97,4 +98,22 @@ test("takes back what could not be done", () => {
   j.append([add(2)]);
   j.undo(size);
   expect(readFileSync(path, "utf8")).toBe(before);
+});
+
+test.runIf(process.getuid?.() === 0)("leaves nothing of a change that a full disk takes a part of", () => {
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=8k", "lvsd-test", folder]);
+  try {
+    const j = journal();
+    j.rewrite([add(1)], true);
+    // Its first lines would fit.
+    const change = Array.from({ length: 100 }, (_, i) => add(2 + i));
+    expect(() => j.append(change)).toThrow(/ENOSPC/);
+    expect(j.current).toBe(true);
+    expect(journal().read()).toEqual({ operations: [add(1)], applied: true });
+    j.append([add(2)]);
+    expect(journal().read()).toEqual({ operations: [add(1), add(2)], applied: false });
+    j.close();
+  } finally {
+    execFileSync("umount", ["-l", folder]);
+  }
 });

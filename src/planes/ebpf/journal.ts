@@ -15,7 +15,6 @@ import {
   rmSync,
   statSync,
   writeFileSync,
-  writeSync,
 } from "node:fs";
 import type { Operation } from "./operation.ts";
 
@@ -126,9 +125,12 @@ export class Journal {
 
   #write(text: string): void {
     const fd = openSync(this.#path, "a", 0o600);
+    const before = fstatSync(fd).size;
     try {
-      writeSync(fd, text);
+      writeFileSync(fd, text);
     } catch (error) {
+      // A disk that is full may have taken a part of it, which was never agreed to.
+      ftruncateSync(fd, before);
       closeSync(fd);
       throw error;
     }

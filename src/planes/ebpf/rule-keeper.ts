@@ -171,10 +171,7 @@ export class RuleKeeper {
   async #commit(rules: Rules, all: readonly Operation[], mirrored: readonly (() => void)[]): Promise<void> {
     const { presence } = this;
     const before = presence.installed;
-    if (!this.#journal.current) this.#journal.rewrite([], true);
-    const size = this.#journal.size;
-    this.#step("journal");
-    this.#journal.append(all);
+    const size = this.#note(all);
     try {
       if (rules.inUse && !presence.installed) {
         await presence.install(rules);
@@ -202,6 +199,21 @@ export class RuleKeeper {
     this.#step("applied");
     if (this.#journal.overgrown(rules.size)) this.#journal.rewrite(rules.operations(), true);
     else this.#journal.applied();
+  }
+
+  /** Writes a change into the journal. @returns the size to which {@link Journal.undo} goes back */
+  #note(all: readonly Operation[]): number {
+    try {
+      if (!this.#journal.current) this.#journal.rewrite([], true);
+      const { size } = this.#journal;
+      this.#step("journal");
+      this.#journal.append(all);
+      return size;
+    } catch (error) {
+      // A full disk: it was never agreed to, and must not be in memory either.
+      this.#forget();
+      throw error;
+    }
   }
 
   /** What time does to the trash. */
