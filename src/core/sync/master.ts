@@ -154,25 +154,34 @@ export class SyncMaster {
     this.states[c] = 0;
   }
 
-  /** The whole table as messages of version 1, whatever was announced before; `batch` slots are looked at for each step. */
+  /**
+   * The whole table as messages of version 1, whatever was announced before; `batch` slots are looked at for each step. Between steps
+   * the context may get another table: nothing of the former one is looked at then.
+   */
   *table(batch: number): Generator<Uint8Array<ArrayBuffer>> {
-    const { connections } = this.context;
-    const { syncId, maxLen } = this.options;
     let from = 0;
     do {
       const found: number[] = [];
-      from = connections.scan(from, batch, (c) => found.push(c));
-      let writer = new SyncWriter(1, syncId & 0xff, maxLen);
-      for (const c of found) {
-        if (!announceable(connections, c)) continue;
-        const entry = entryOf(connections, c);
-        if (writer.add(entry)) continue;
-        yield writer.take();
-        writer = new SyncWriter(1, syncId & 0xff, maxLen);
-        writer.add(entry);
-      }
-      if (writer.count > 0) yield writer.take();
+      from = this.context.connections.scan(from, batch, (c) => found.push(c));
+      yield* this.messagesOf(found);
     } while (from !== 0);
+  }
+
+  private messagesOf(found: readonly number[]): Uint8Array<ArrayBuffer>[] {
+    const { connections } = this.context;
+    const { syncId, maxLen } = this.options;
+    const messages: Uint8Array<ArrayBuffer>[] = [];
+    let writer = new SyncWriter(1, syncId & 0xff, maxLen);
+    for (const c of found) {
+      if (!announceable(connections, c)) continue;
+      const entry = entryOf(connections, c);
+      if (writer.add(entry)) continue;
+      messages.push(writer.take());
+      writer = new SyncWriter(1, syncId & 0xff, maxLen);
+      writer.add(entry);
+    }
+    if (writer.count > 0) messages.push(writer.take());
+    return messages;
   }
 
   /**

@@ -8,7 +8,7 @@ import { parse, SyncWriter } from "../../wire/sync.ts";
 import { FLAG } from "../connections.ts";
 import type { Settings } from "../settings.ts";
 import type { SyncBackup } from "./backup.ts";
-import type { SyncMaster } from "./master.ts";
+import { SyncMaster } from "./master.ts";
 
 const WEB = service("tcp", VIP, 80);
 const DNS = service("udp", VIP, 53);
@@ -209,6 +209,26 @@ describe("when a master announces", () => {
     pair.master.wait(0.1);
     expect(pair.wire.map((m) => m[4])).toEqual([1]);
   });
+});
+
+test("a whole table on its way goes on from the table that is there, and leaves the former one alone", () => {
+  const pair = new Pair();
+  for (let port = 1000; port < 1010; port++) pair.connect(port);
+  const { connections, settings } = pair.master.director;
+  let gone = false;
+  const former = new Proxy(connections, {
+    get(table, name) {
+      if (gone) throw new Error(`${String(name)} of a table that is gone`);
+      const value: unknown = Reflect.get(table, name);
+      return typeof value === "function" ? value.bind(table) : value;
+    },
+  });
+  const context = { connections: former, settings, now: pair.master.now };
+  const messages = new SyncMaster(context, { syncId: 5, maxLen: 60, send() {} }).table(4);
+  expect(messages.next().done).toBe(false);
+  context.connections = connections;
+  gone = true;
+  expect([...messages]).toHaveLength(9);
 });
 
 describe("what a backup does", () => {

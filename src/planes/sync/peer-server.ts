@@ -99,9 +99,9 @@ export class PeerServer {
             socket.write(stream.frame(FRAME.welcome, nonce));
             stream.agree(body.subarray(MAGIC.length), nonce);
           } else if (greeted && type === FRAME.request && body.length === 1 && !reports) {
-            clearTimeout(patience);
             if (this.#source.syncId !== 0 && body[0] !== 0 && body[0] !== this.#source.syncId)
-              socket.destroy();
+              throw new Error("a peer of another syncid");
+            clearTimeout(patience);
             reports = setInterval(() => this.#report(socket, stream), REPORT_MS);
             this.#peers++;
             taker = this.#source.taker?.(socket.remoteAddress ?? "a peer");

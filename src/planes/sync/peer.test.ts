@@ -61,6 +61,17 @@ describe("a peer with the same key", () => {
 
   test("but another syncid is sent away", async () => {
     expect(await ask(await serve(), KEY, 8)).toContain("ended the connection");
+    // Nor is it asked for what the server lacks.
+    const askedOf: string[] = [];
+    const server = new PeerServer(KEY, {
+      syncId: 7,
+      messages: () => MESSAGES,
+      report: () => ({ messages: 0, entries: 0, connections: 0 }),
+      taker: (peer) => void askedOf.push(peer),
+    });
+    open.push(server);
+    expect(await ask(await server.listen("127.0.0.1", 0), KEY, 8)).toContain("ended the connection");
+    expect(askedOf).toEqual([]);
   });
 });
 

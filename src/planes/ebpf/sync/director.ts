@@ -177,9 +177,14 @@ export class MapDirector implements SyncSite {
   }
 
   *table(options: Pick<MasterOptions, "syncId" | "maxLen">, batch: number): Generator<Uint8Array> {
-    if (!this.#maps) return;
-    const context = { connections: new SlabTable(this.#maps), settings: this.settings, now: clock() };
-    yield* new SyncMaster(context, { ...options, send() {} }).table(batch);
+    const maps = this.#maps;
+    if (!maps) return;
+    const context = { connections: new SlabTable(maps), settings: this.settings, now: clock() };
+    for (const message of new SyncMaster(context, { ...options, send() {} }).table(batch)) {
+      yield message;
+      // Those that were looked at are not there any more.
+      if (this.#maps !== maps) return;
+    }
   }
 
   /** Packets that may be of connections on their way are dropped meanwhile: nobody's stack ends those. */
