@@ -113,6 +113,21 @@ function sendBy(fd: number, g: MulticastGroup): void {
   raw.setsockopt(fd, IPPROTO.IP, IP.MULTICAST_IF, request, request.length);
 }
 
+/** A socket for each group; none stays open when one of them cannot be had. @throws what `make` throws */
+export function forEachGroup<T extends { close(): void }>(
+  groups: readonly MulticastGroup[],
+  make: (group: MulticastGroup) => T,
+): T[] {
+  const made: T[] = [];
+  try {
+    for (const group of groups) made.push(make(group));
+    return made;
+  } catch (error) {
+    for (const one of made) one.close();
+    throw error;
+  }
+}
+
 /** Sends datagrams to the group; what it sends does not come back to this host. */
 export class MulticastSender {
   readonly #fd: number;

@@ -4,7 +4,7 @@
  * @module
  */
 import type { DaemonStatus } from "../../core/daemon.ts";
-import { type MulticastGroup, MulticastReceiver } from "../../sys/multicast.ts";
+import { forEachGroup, type MulticastGroup, MulticastReceiver } from "../../sys/multicast.ts";
 import { reachable, TABLE_BATCH } from "./master-daemon.ts";
 import { Meter } from "./meter.ts";
 import { PeerClient, type PeerReport } from "./peer-client.ts";
@@ -69,13 +69,7 @@ export class BackupDaemon {
   }
 
   #listen(groups: readonly MulticastGroup[]): MulticastReceiver[] {
-    const receivers: MulticastReceiver[] = [];
-    try {
-      for (const group of groups) receivers.push(new MulticastReceiver(group));
-    } catch (error) {
-      for (const receiver of receivers) receiver.close();
-      throw error;
-    }
+    const receivers = forEachGroup(groups, (group) => new MulticastReceiver(group));
     for (const [i, receiver] of receivers.entries())
       receiver.onReadable(() => void this.#receive(receiver, i));
     return receivers;

@@ -5,7 +5,7 @@
  */
 import type { DaemonStatus } from "../../core/daemon.ts";
 import type { SyncMaster } from "../../core/sync/master.ts";
-import { type MulticastGroup, MulticastSender, sourceTowards } from "../../sys/multicast.ts";
+import { forEachGroup, type MulticastGroup, MulticastSender, sourceTowards } from "../../sys/multicast.ts";
 import { formatAddress } from "../../wire/address.ts";
 import { SyncWriter } from "../../wire/sync.ts";
 import { Meter } from "./meter.ts";
@@ -54,12 +54,8 @@ export class MasterDaemon {
     this.#clock = clock;
     this.#ttl = status.ttl;
     this.#groups = groups;
-    this.#senders = groups.map((group) => new MulticastSender(group, status.ttl));
-    this.#master = site.startMaster({
-      syncId: status.syncId,
-      maxLen: status.maxLen,
-      send: (message, port) => this.#send(message, port),
-    });
+    this.#senders = this.#open(groups);
+    this.#master = this.#start(status);
     const { recovery } = site;
     if (!key) {
       if (recovery?.pending)
@@ -79,6 +75,23 @@ export class MasterDaemon {
     });
     this.#door = new TableDoor(this.#server, status.port, () => this.#source());
     this.#heartbeat = setInterval(() => this.#beat(status.syncId), HEARTBEAT_MS);
+  }
+
+  #open(groups: readonly MulticastGroup[]): MulticastSender[] {
+    return forEachGroup(groups, (group) => new MulticastSender(group, this.#ttl));
+  }
+
+  #closeSenders(): void {
+    for (const sender of this.#senders) sender.close();
+  }
+
+  #start({ syncId, maxLen }: DaemonStatus): SyncMaster {
+    try {
+      return this.#site.startMaster({ syncId, maxLen, send: (message, port) => this.#send(message, port) });
+    } catch (error) {
+      this.#closeSenders();
+      throw error;
+    }
   }
 
   /** How many it uses. */
@@ -117,8 +130,8 @@ export class MasterDaemon {
 
   /** Goes on by the same groups on an interface that has come in the place of the former one. @throws SysError it goes on as before */
   moveTo(groups: readonly MulticastGroup[]): void {
-    const senders = groups.map((group) => new MulticastSender(group, this.#ttl));
-    for (const sender of this.#senders) sender.close();
+    const senders = this.#open(groups);
+    this.#closeSenders();
     this.#senders = senders;
     this.#groups = groups;
   }
@@ -136,7 +149,7 @@ export class MasterDaemon {
     this.#master.announceYoung();
     this.#site.stopMaster();
     this.#server?.close();
-    for (const sender of this.#senders) sender.close();
+    this.#closeSenders();
   }
 
   #send(message: Uint8Array, port: number): void {
