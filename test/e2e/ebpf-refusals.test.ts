@@ -123,6 +123,34 @@ describe.skipIf(missing)("the eBPF plane refuses", () => {
     }
   });
 
+  test("services whose packets would find no route, where /proc/sys is read-only, as in a container", () => {
+    const off = ["ipv4", "ipv6"].map((family) => `net.${family}.conf.lo.forwarding=0`);
+    execFileSync("ip", ["netns", "exec", space, "sysctl", "-qw", ...off]);
+    const readOnly = 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"';
+    const { LVSD_PLANE: _, ...unnamed } = env;
+    const inContainer = (how: NodeJS.ProcessEnv, name: string, line: string) => {
+      const words = [process.execPath, `dist/${name}.cjs`, ...line.split(" ")];
+      const all = ["netns", "exec", space, "unshare", "-m", "sh", "-c", readOnly, "sh", ...words];
+      return spawnSync("ip", all, { encoding: "utf8", env: how });
+    };
+    const why =
+      /net\.ipv4\.conf\.lo\.forwarding=1 only, .*from outside: \/proc\/sys cannot be written here \(EROFS\)/;
+    const { status, stderr } = inContainer(env, "ipvsadm", "-A -t 10.0.0.1:80");
+    expect(stderr).toMatch(why);
+    expect(stderr).toMatch(/the engine plane does without; .*LVSD_PLANE=engine/);
+    expect(status).not.toBe(0);
+    expect(ipvsadm("-Ln").stdout).not.toContain("10.0.0.1");
+    // Who names no plane gets another one.
+    rmSync(join(run, "ebpf-works.json"), { force: true });
+    expect(inContainer(unnamed, "lvsd", "planes").stdout).toMatch(/^ebpf +does not work here\n +routes/m);
+    // Set from outside, all is well.
+    execFileSync("ip", ["netns", "exec", space, "sysctl", "-qw", off[0]!.replace("=0", "=1")]);
+    expect(inContainer(env, "ipvsadm", "-A -t 10.0.0.1:80").stderr).toBe("");
+    expect(inContainer(env, "ipvsadm", "-A -t [2001:db8::1]:80").stderr).toMatch(/services of IPv6: .*ipv6/);
+    expect(ipvsadm("-Sn").stdout).toBe("-A -t 10.0.0.1:80 -s wlc\n");
+    ipvsadm("-C");
+  });
+
   test("nothing that lvsd planes and the manual do not tell", () => {
     const shown = command("lvsd", "planes").stdout;
     for (const sentence of [...REFUSALS, ...DEVIATIONS]) expect(shown).toContain(sentence);

@@ -28,6 +28,7 @@ import { CounterReader } from "./counters.ts";
 import { followInterfaces } from "./follow.ts";
 import { type HookReport, NOTHING_HOOKED } from "./hooks.ts";
 import { wantedEntries } from "./image.ts";
+import { checkForwarding } from "./namespace.ts";
 import { type EbpfPaths, ebpfPaths } from "./paths.ts";
 import { checkRoom, nameOf } from "./refusals.ts";
 import { RuleKeeper } from "./rule-keeper.ts";
@@ -118,6 +119,7 @@ export class EbpfPlane implements DataPlane {
 
   addService(spec: ServiceSpec): Promise<void> {
     return this.#keeper.change((rules) => {
+      checkForwarding(spec.id.family);
       checkRoom("services", rules.nextService, this.#room("service_state"), serviceKey(spec.id));
       return [{ op: "addService", spec, id: rules.nextService }];
     });

@@ -7,6 +7,7 @@ import { endianness, release } from "node:os";
 import { isBpffs } from "../../sys/bpf/bpffs.ts";
 import { features } from "../../sys/bpf/features.ts";
 import { image, loadImage, wantedEntries } from "./image.ts";
+import { forwardingMissing } from "./namespace.ts";
 import { ebpfPaths } from "./paths.ts";
 import { DEVIATIONS, REFUSALS } from "./refusals.ts";
 
@@ -19,7 +20,7 @@ export function ebpfMissing(): string | undefined {
   if (process.geteuid?.() !== 0) return "it needs root: BPF programs and maps are root's";
   if (endianness() !== "LE") return "its programs are built for little-endian processors";
   const missing = features().filter((f) => f.required && !f.present);
-  if (missing.length === 0) return nowhereToPin() ?? refusedByOld();
+  if (missing.length === 0) return nowhereToPin() ?? forwardingMissing(4) ?? refusedByOld();
   const [first] = missing;
   if (missing.every((f) => f.reason === first!.reason) && first!.reason) return first!.reason;
   return `missing: ${missing.map((f) => f.reason ?? `${f.name} (Linux ${f.since})`).join(", ")}`;

@@ -40,6 +40,7 @@ export const nameOf = (service: ServiceSpec["id"], { address, port }: Destinatio
 export const REFUSALS: readonly string[] = [
   "refused: drop_entry, drop_packet and secure_tcp 1 or 2 where the kernel does not tell its free memory (CONFIG_KALLSYMS_ALL=y does); 0 and 3 work, the engine and the kernel plane have all",
   "refused: more services and real servers than LVSD_EBPF_SERVICES and LVSD_EBPF_DESTINATIONS say; the engine and the kernel plane have no limit",
+  "refused: services of a family whose net.*.conf.lo.forwarding is 0 and cannot be set, as in a container; the engine does without",
   "refused: conntrack=1, since packets that are balanced do not pass netfilter and its connection tracking; the engine and the kernel plane have it",
 ];
 
