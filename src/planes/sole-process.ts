@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { connect } from "node:net";
 import { raw } from "../sys/libc.ts";
+import { lockIfFree } from "../sys/lock.ts";
 
 const LOCK_EXCLUSIVE_NOW = 2 | 4; // LOCK_EX | LOCK_NB
 const LOCK_WAIT_MS = 10_000;
@@ -73,16 +74,11 @@ export function soleProcess(files: SoleProcessFiles): number | undefined {
 
 /** Removes what a process that was killed left, and the `others` beside it; nothing while one runs. */
 export function removeRemains(files: SoleProcessFiles, others: readonly string[]): void {
-  let fd: number;
-  try {
-    fd = openSync(files.lock, "r+");
-  } catch {
-    return;
-  }
+  const unlock = lockIfFree(files.lock);
+  if (!unlock) return;
   // The lock goes last: until then nobody else becomes the one.
-  if (raw.flock(fd, LOCK_EXCLUSIVE_NOW) === 0 && isFile(files.lock, fstatSync(fd).ino))
-    for (const path of [files.socket, ...others, files.lock]) rmSync(path, { force: true });
-  closeSync(fd);
+  for (const path of [files.socket, ...others, files.lock]) rmSync(path, { force: true });
+  unlock();
 }
 
 /**

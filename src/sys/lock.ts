@@ -17,8 +17,7 @@ export async function lock(path: string): Promise<() => void> {
   for (let ms = 1; ; ms = Math.min(ms * 2, 50)) {
     const fd = openSync(path, "a", 0o600);
     if (raw.flock(fd, LOCK_EX | LOCK_NB) === 0) {
-      // Who had the lock before may have removed the file: then this is a lock of nothing.
-      if (statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino) return () => closeSync(fd);
+      if (isFileOf(path, fd)) return () => closeSync(fd);
       closeSync(fd);
       continue;
     }
@@ -28,3 +27,20 @@ export async function lock(path: string): Promise<() => void> {
     await pause(ms);
   }
 }
+
+/** Takes the lock of a file that is there, if nobody has it; undefined otherwise. @returns what lets go of it */
+export function lockIfFree(path: string): (() => void) | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, "r+");
+  } catch {
+    return undefined;
+  }
+  if (raw.flock(fd, LOCK_EX | LOCK_NB) === 0 && isFileOf(path, fd)) return () => closeSync(fd);
+  closeSync(fd);
+  return undefined;
+}
+
+/** Who had the lock before may have removed the file: then it is a lock of nothing. */
+const isFileOf = (path: string, fd: number): boolean =>
+  statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino;

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ebpfMissing } from "../../src/planes/ebpf/probe.ts";
 import { machineRoot } from "../../src/sys/bpf/machine-root.ts";
+import { lockIfFree } from "../../src/sys/lock.ts";
 import { EngineNetwork } from "./engine-network.ts";
 
 const missing = existsSync("dist/lvsd-ebpf.cjs") ? ebpfMissing() : "dist/ is not built";
@@ -324,6 +325,9 @@ describe.skipIf(missing)("the state of a namespace", () => {
     expect(ipvsadm(space, "-Ln")).toContain("10.0.0.1:80");
     const before = readdirSync(`${machineRoot()}${run}/bpf`).filter((name) => /^\d/.test(name));
     expect(before).toHaveLength(1);
+    // Of a command that was killed, and of one that is at its first rule.
+    for (const cookie of [1, 2]) writeFileSync(`${run}/ebpf-${cookie}.lock`, "");
+    const unlock = lockIfFree(`${run}/ebpf-2.lock`)!;
     ip("netns", "del", space);
     ip("netns", "add", space);
     expect(ipvsadm(space, "-Ln")).not.toContain("10.0.0.1");
@@ -334,5 +338,8 @@ describe.skipIf(missing)("the state of a namespace", () => {
       ipvsadm(space, "-C");
       return gone;
     });
+    const locks = (): string[] => readdirSync(run).filter((name) => /^ebpf-\d+\.lock$/.test(name));
+    expect(locks()).toEqual(["ebpf-2.lock"]);
+    unlock();
   });
 });

@@ -3,6 +3,7 @@
  * @module
  */
 import { existsSync, readdirSync, rmSync } from "node:fs";
+import { lockIfFree } from "../../sys/lock.ts";
 import { linkIndex } from "./hooks.ts";
 import { hookPins, removeAll, witnessPin } from "./installation.ts";
 import { type EbpfPaths, pathsOf } from "./paths.ts";
@@ -20,6 +21,21 @@ export function collectGarbage(own: EbpfPaths): void {
     const ofSync = [sync.socket, sync.log, sync.lock];
     for (const file of [paths.rules, paths.lock, `${paths.run}/ebpf-${cookie}.sysctls`, ...ofSync])
       rmSync(file, { force: true });
+  }
+  removeLocks(own);
+}
+
+/** Removes locks that nobody has, where there is nothing else: of commands that were killed before they did it themselves. */
+function removeLocks(own: EbpfPaths): void {
+  for (const name of readdirSync(own.run)) {
+    const cookie = /^ebpf-(\d+)\.lock$/.exec(name)?.[1];
+    if (cookie === undefined || cookie === own.cookie) continue;
+    const paths = pathsOf(cookie);
+    if (existsSync(paths.rules) || existsSync(paths.pins)) continue;
+    const unlock = lockIfFree(paths.lock);
+    if (!unlock) continue;
+    rmSync(paths.lock, { force: true });
+    unlock();
   }
 }
 
