@@ -15,6 +15,8 @@ import { collectGarbage } from "../../src/planes/ebpf/garbage.ts";
 import { CONFIG, TEST } from "../../src/planes/ebpf/layout.ts";
 import { memoryPlaces } from "../../src/planes/ebpf/memory.ts";
 import { ebpfPaths } from "../../src/planes/ebpf/paths.ts";
+import { interfaces } from "../../src/sys/bpf/interfaces.ts";
+import { filterProgram } from "../../src/sys/bpf/link.ts";
 import { newNetns } from "../../src/sys/netns.ts";
 import { destination } from "../../src/testkit/director-bed.ts";
 import { buildPacket } from "../../src/testkit/packet-build.ts";
@@ -289,6 +291,33 @@ async function forgetsTheDead(): Promise<string[]> {
   return [dead.pins, dead.rules].filter((path) => existsSync(path));
 }
 
+/** An interface becomes the port of a bridge, whose hook sees its packets from then on, and stays one when everything is removed. */
+async function leavesPortsAlone(): Promise<string[]> {
+  enterMachine();
+  must("ip", "link add bridge0 up type bridge".split(" "));
+  const plane = ebpfPlane();
+  const filters = (name: string): string[] => {
+    const { index } = interfaces().find((one) => one.name === name)!;
+    return (["ingress", "egress"] as const)
+      .filter((direction) => filterProgram(index, direction) !== undefined)
+      .map((direction) => `${name} ${direction}`);
+  };
+  try {
+    await plane.addService(serviceSpec(address(WORLD, "tcp", 80)));
+    const first = filters("eth0");
+    must("ip", "link set eth0 master bridge0".split(" "));
+    await plane.hook();
+    const second = [...filters("eth0"), ...filters("bridge0")];
+    await plane.flush();
+    const last = [...filters("eth0"), ...filters("bridge0")];
+    const found = [first, second, last].map((some) => some.join(", ")).join("; ");
+    return found === "eth0 ingress; bridge0 ingress; " ? [] : [`filters: ${found}`];
+  } finally {
+    await plane.reset();
+    await plane.close();
+  }
+}
+
 /** What comes out of a tunnel of the kernel is balanced, but not with ignore_tunneled=1: then the VIP's own stack refuses it. */
 const TUNNELED = `=== what came out of a tunnel
 $ ipvsadm -A -t VIP:80 -s rr
@@ -328,6 +357,8 @@ twins?.close();
 
 await tell("kernel", "reads how much memory is left", readsMemory);
 await tell("kernel", "removes what a deleted namespace left", forgetsTheDead);
+
+await tell("kernel", "takes its filters off an interface that is a port now", leavesPortsAlone);
 
 await tell("kernel", "leaves alone what came out of a tunnel", ignoresTunneled);
 

@@ -74,6 +74,8 @@ describe.skipIf(reason !== "")("the eBPF plane on kernel 6.1", () => {
     ok("kernel reads how much memory is left"));
   it("leaves alone what came out of a tunnel, with ignore_tunneled=1 only", () =>
     ok("kernel leaves alone what came out of a tunnel"));
+  it("takes its filters off an interface that is a bridge's port now", () =>
+    ok("kernel takes its filters off an interface that is a port now"));
   it("removes what a deleted namespace left", () => ok("kernel removes what a deleted namespace left"));
   for (const name of ["rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "sh", "dh", "mh", "lblc", "lblcr"])
     it(`chooses among 19 servers as the model does: ${name}`, () => ok(`scheduler ${name}`));

@@ -10,6 +10,7 @@ import {
   attachTcx,
   attachXdp,
   type Direction,
+  detachFilter,
   filterProgram,
   hasTcx,
   linkInfo,
@@ -247,7 +248,15 @@ function filterHooker(paths: EbpfPaths): Hooker {
       mkdirSync(`${folder}/${nameOf(place)}`, { recursive: true });
     },
     forget(wanted) {
-      for (const mark of filterMarks(paths)) if (!wanted.has(nameOf(mark))) rmdirSync(mark.path);
+      for (const mark of filterMarks(paths)) {
+        if (wanted.has(nameOf(mark))) continue;
+        try {
+          detachFilter(mark.index, mark.direction);
+        } catch {
+          // The interface went before.
+        }
+        rmdirSync(mark.path);
+      }
     },
   };
 }
