@@ -15,6 +15,7 @@ import type { OpenLog } from "./log.ts";
 import { type DaemonPaths, daemonPaths } from "./paths.ts";
 import { alive, removePid, writePid } from "./pidfile.ts";
 import type { DaemonStatus } from "./protocol.ts";
+import { removeDeadSockets } from "./remains.ts";
 import { type ServiceManager, serviceManager } from "./service-manager.ts";
 import { onSignals } from "./signals.ts";
 import { vrrpJson } from "./vrrp-json.ts";
@@ -178,6 +179,7 @@ export async function runDaemon(options: RunOptions): Promise<number> {
   listenToSignals(daemon, options.log, manager, stop);
   try {
     await server.listen();
+    void removeDeadSockets(paths).catch(() => undefined);
     if (main !== undefined) writePid(main, process.pid);
     await daemon.start();
     if (checkers !== undefined) writePid(checkers, process.pid);
