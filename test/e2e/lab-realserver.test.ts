@@ -1,6 +1,7 @@
 import { execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -19,6 +20,9 @@ import * as udp from "../../src/wire/udp.ts";
 const lvsd = join(import.meta.dirname, "../../dist/lvsd.cjs");
 const [CLIENT, SERVER] = [`lv${process.pid}xcl`, `lv${process.pid}xrs`];
 const [CIP, RIP, VIP] = ["192.0.2.1", "192.0.2.2", "203.0.113.80"];
+
+const run = mkdtempSync(join(tmpdir(), "lvsd-realserver-"));
+process.env["LVSD_RUN_DIR"] = run;
 
 const ip = (...words: string[]) => execFileSync("ip", words, { encoding: "utf8" });
 const on = (host: string, ...words: string[]) => ip("netns", "exec", host, ...words);
@@ -127,14 +131,25 @@ describe.skipIf(process.getuid!() !== 0)("a real server set up by one command", 
         // Never made, or gone already.
       }
     }
+    rmSync(run, { recursive: true, force: true });
   });
 
   test("tun: unwraps IPIP, GRE and GUE, and answers the client straight, from the VIP", async () => {
+    // Of a decapsulator that was killed in a namespace that is gone, and of one in another container.
+    const pidns = statSync("/proc/self/ns/pid").ino;
+    const dead = { pid: process.pid, device: "tunl0" };
+    writeFileSync(join(run, "decapsulator-1.json"), JSON.stringify({ ...dead, pidns }));
+    writeFileSync(join(run, "decapsulator-2.json"), JSON.stringify({ ...dead, pidns: pidns + 1 }));
     expect(onServer("tun", VIP)).toContain(`ip addr add ${VIP}/32 dev tunl0`);
     const synAck = tcp.FLAG.syn | tcp.FLAG.ack;
     expect(await answerTo("ipip", 4001), "ipip").toBe(synAck);
     expect(await answerTo("gre", 4002), "gre").toBe(synAck);
     expect(await answerTo("gue", 4003), "gue").toBe(synAck);
+    const notes = readdirSync(run).filter((name) => name.startsWith("decapsulator-"));
+    expect(notes.sort()).toEqual([
+      "decapsulator-2.json",
+      expect.stringMatching(/^decapsulator-\d{3,}\.json$/),
+    ]);
   });
 
   test("tun: a second VIP joins the same tunnel's end; --undo of the last one removes it", () => {

@@ -138,7 +138,12 @@ test.skipIf(!ready)(
     const bed = await Bed.make();
     const file = join(bed.directory, "keepalived.conf");
     const control = join(bed.directory, "control");
-    const environment = { ...process.env, NODE_EXTRA_CA_CERTS: "", LVSD_PLANE: "engine" };
+    const environment = {
+      ...process.env,
+      NODE_EXTRA_CA_CERTS: "",
+      LVSD_PLANE: "engine",
+      LVSD_RUN_DIR: join(bed.directory, "run"),
+    };
     const lvsd = (...words: string[]) => ["netns", "exec", bed.a, process.execPath, LVSD, ...words];
     interface Status {
       readonly vrrp?: VrrpStatus;

@@ -5,7 +5,7 @@
  * @module
  */
 import { once } from "node:events";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { RawReceiver } from "../../sys/rawsocket.ts";
 import { Tun } from "../../sys/tun.ts";
@@ -33,6 +33,8 @@ export interface DecapsulatorOptions {
 /** What the note says. */
 export interface DecapsulatorNote {
   readonly pid: number;
+  /** Inode of the process's namespace of process numbers; absent: an older version's note. */
+  readonly pidns?: number;
   readonly device: string;
 }
 
@@ -74,7 +76,7 @@ async function listenGue(port: number, tun: Tun): Promise<void> {
 }
 
 function leaveNote({ note, device }: DecapsulatorOptions): void {
-  const said: DecapsulatorNote = { pid: process.pid, device };
+  const said: DecapsulatorNote = { pid: process.pid, pidns: statSync("/proc/self/ns/pid").ino, device };
   mkdirSync(dirname(note), { recursive: true, mode: 0o700 });
   writeFileSync(note, JSON.stringify(said));
   const end = () => {

@@ -4,7 +4,8 @@
  * @module
  */
 import { spawn } from "node:child_process";
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PROTOCOL } from "../../wire/ipv4.ts";
 import type { DecapsulatorNote, DecapsulatorOptions, Listening } from "./decapsulator.ts";
@@ -35,12 +36,39 @@ const notePath = (): string => `${runDirectory()}/decapsulator-${statSync("/proc
 /** The decapsulator that runs in this namespace; undefined when none does (the kernel uses inodes and pids again). */
 function running(): DecapsulatorNote | undefined {
   try {
-    const note = JSON.parse(readFileSync(notePath(), "utf8")) as DecapsulatorNote;
-    const command = readFileSync(`/proc/${note.pid}/cmdline`, "latin1");
+    const note = readNote(notePath());
     const sameNamespace = statSync(`/proc/${note.pid}/ns/net`).ino === statSync("/proc/self/ns/net").ino;
-    return command.includes("decapsulate") && sameNamespace ? note : undefined;
+    return isDecapsulator(note.pid) && sameNamespace ? note : undefined;
   } catch {
     return undefined;
+  }
+}
+
+const readNote = (path: string): DecapsulatorNote => JSON.parse(readFileSync(path, "utf8"));
+
+function isDecapsulator(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("decapsulate");
+  } catch {
+    return false;
+  }
+}
+
+/** Removes the notes of decapsulators that were killed: their namespaces may be gone, and nobody else looks for them. */
+function removeDeadNotes(): void {
+  const pidns = statSync("/proc/self/ns/pid").ino;
+  const folder = runDirectory();
+  if (!existsSync(folder)) return;
+  for (const name of readdirSync(folder)) {
+    if (!/^decapsulator-\d+\.json$/.test(name)) continue;
+    const path = join(folder, name);
+    try {
+      const note = readNote(path);
+      // Of another container's processes nothing is known here.
+      if (note.pidns === pidns && !isDecapsulator(note.pid)) rmSync(path, { force: true });
+    } catch {
+      // It is just being written.
+    }
   }
 }
 
@@ -59,6 +87,7 @@ export function listenFor(hasDevice: (name: string) => boolean): Listening[] {
 
 /** Starts our decapsulator and resolves when it listens. */
 async function start(guePort: number, tell: Tell): Promise<DecapsulatorNote> {
+  removeDeadNotes();
   const device = hasDevice(KERNEL_DEVICE) ? OTHER_DEVICE : KERNEL_DEVICE;
   const options: DecapsulatorOptions = { device, listen: listenFor(hasDevice), guePort, note: notePath() };
   tell(`lvsd decapsulate (in the background, device ${device})`);
