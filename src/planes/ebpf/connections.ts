@@ -11,7 +11,7 @@ import { LITTLE_ENDIAN } from "../../wire/netlink.ts";
 import { getAddress } from "./encode.ts";
 import { getEnd } from "./ends.ts";
 import { CALL, CONFIG, CONN, CONN_FLAG, CONN_MARK, CTL, LIMIT, PHASE, STATE, TEST } from "./layout.ts";
-import type { Maps } from "./maps.ts";
+import { Maps } from "./maps.ts";
 
 /** Slots that are copied and looked at in one go. */
 const BATCH = 4096;
@@ -35,6 +35,18 @@ export function bpfNow(maps: Maps): number {
   if (view.getUint32(CONFIG.at.test, LITTLE_ENDIAN) & TEST.clock)
     return Number(view.getBigUint64(CONFIG.at.test_now_ns, LITTLE_ENDIAN));
   return Number(process.hrtime.bigint());
+}
+
+/** The maps that {@link readConnections} reads; they hold what they hold, whatever becomes of their pins. @param pins folder of them */
+export function openConnections(pins: string): Maps {
+  const maps = new Maps(`${pins}/maps`);
+  try {
+    for (const name of ["slab", "state", "config", "call_ids"] as const) maps.map(name);
+    return maps;
+  } catch (error) {
+    maps.close();
+    throw error;
+  }
 }
 
 /** Every connection, oldest slot first, in pieces; memory does not grow with their number. */

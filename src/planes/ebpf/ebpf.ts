@@ -23,7 +23,7 @@ import type { VirtualService } from "../../core/virtual.ts";
 import type { DataPlane, PlaneInfo } from "../plane.ts";
 import type { SyncStatus } from "../sync/status.ts";
 import { checkSettings, shownSettings } from "./config.ts";
-import { readConnections } from "./connections.ts";
+import { openConnections, readConnections } from "./connections.ts";
 import { CounterReader } from "./counters.ts";
 import { followInterfaces } from "./follow.ts";
 import { type HookReport, NOTHING_HOOKED } from "./hooks.ts";
@@ -268,12 +268,17 @@ export class EbpfPlane implements DataPlane {
   // --- connections --------------------------------------------------------------------------------------------------------
 
   async *connections(): AsyncGenerator<ConnectionStatus> {
+    // Maps of its own: what is done while somebody reads may close those of the rules.
     const maps = await this.#keeper.read(
       () => undefined,
-      () => this.#keeper.presence.maps,
+      () => (this.#keeper.presence.installed ? openConnections(this.#paths.pins) : undefined),
     );
     if (!maps) return;
-    for (const rows of readConnections(maps)) yield* rows;
+    try {
+      for (const rows of readConnections(maps)) yield* rows;
+    } finally {
+      maps.close();
+    }
   }
 
   // --- what only this plane has -------------------------------------------------------------------------------------------
