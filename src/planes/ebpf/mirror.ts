@@ -174,8 +174,8 @@ export class Mirror {
 
   /** A destination's number became free. */
   destinationFreed(id: number): void {
-    const { bytes } = this.#maps.array("dests");
-    clear(bytes, id, DEST.size);
+    // Also what is counted: whoever gets the number may be killed before it clears that.
+    this.#clearDestination(id);
     this.#onThisHost.delete(id);
     if (this.#rules.table.services().some(({ spec }) => REMEMBERING.includes(spec.scheduler)))
       forgetMember(this.#maps, id);
@@ -440,11 +440,6 @@ export class Mirror {
       this.#forgetService(id);
     }
     this.config();
-  }
-
-  /** Fills in the elements of numbers that nobody has: counters of a destination that was only half added go. */
-  fresh(id: number): void {
-    this.#clearDestination(id);
   }
 }
 
