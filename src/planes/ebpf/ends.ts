@@ -26,9 +26,3 @@ export function endBytes(family: Family, bytes: Uint8Array, at: number, end: End
 /** Text of an address. @param at offset of the connection */
 export const getEnd = (family: Family, bytes: Uint8Array, at: number, end: End): string =>
   getAddress(family, endBytes(family, bytes, at, end), 0);
-
-/** Writes an address of 16 bytes. @param at offset of the connection */
-export function putEnd(bytes: Uint8Array, at: number, end: End, whole: Uint8Array): void {
-  bytes.set(whole.subarray(0, WORD), at + CONN.at[end]);
-  bytes.set(whole.subarray(WORD, ADDRESS_SIZE), at + CONN.at[`${end}_more`]);
-}

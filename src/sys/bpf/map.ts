@@ -32,7 +32,6 @@ export const ANY = 0;
 export const NOEXIST = 1;
 export const EXIST = 2;
 const BPF_F_MMAPABLE = 1 << 10;
-const BPF_F_NO_PREALLOC = 1;
 
 const ENOENT = 2;
 const ENOSPC = 28;
@@ -259,11 +258,6 @@ export class BpfMap {
     const address = Number(raw.mmap(0, length, writable ? 3 : 1, 1, this.fd, 0));
     if (address === MAP_FAILED) throw new SysError("mmap", lastErrno(), this.#what("map"));
     return { bytes: viewOf(address, length), close: () => void raw.munmap(address, length) };
-  }
-
-  /** Whether elements are allocated when they are made, not before. */
-  get preallocated(): boolean {
-    return (this.info.flags & BPF_F_NO_PREALLOC) === 0;
   }
 
   close(): void {

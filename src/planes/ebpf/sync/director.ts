@@ -64,11 +64,6 @@ export class MapDirector implements SyncSite {
     return this.#rules.settings;
   }
 
-  /** Whether there are rules at all. */
-  get exists(): boolean {
-    return this.#journal.exists;
-  }
-
   get connections(): number {
     const now = performance.now();
     if (this.#maps && now - this.#countedAt > COUNT_AGAIN_MS) {
