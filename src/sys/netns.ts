@@ -61,3 +61,12 @@ export function netnsCookie(): bigint {
     close(fd);
   }
 }
+
+/** Tells the namespace of this thread from every other one that there is or was since the machine is up; "" before Linux 5.14. */
+export function netnsMark(): string {
+  try {
+    return String(netnsCookie());
+  } catch {
+    return "";
+  }
+}

@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { lock } from "../../sys/lock.ts";
-import { netnsCookie, netnsInode } from "../../sys/netns.ts";
+import { netnsInode, netnsMark } from "../../sys/netns.ts";
 import { run, runDirectory, type Tell } from "./machine.ts";
 
 /** Sysctls by name, as `sysctl` has them. */
@@ -23,18 +23,10 @@ interface Note {
 const notePath = (): string => `${runDirectory()}/realserver-${netnsInode()}.json`;
 const fileOf = (name: string): string => `/proc/sys/${name.replaceAll(".", "/")}`;
 
-function thisNetns(): string {
-  try {
-    return String(netnsCookie());
-  } catch {
-    return ""; // before Linux 5.14
-  }
-}
-
 function readNote(): Note | undefined {
   try {
     const note = JSON.parse(readFileSync(notePath(), "utf8")) as Note;
-    return note.netns === thisNetns() ? note : undefined;
+    return note.netns === netnsMark() ? note : undefined;
   } catch {
     return undefined;
   }
@@ -73,7 +65,7 @@ async function set(owner: string, switches: Switches, tell: Tell): Promise<void>
     .filter((name) => !(name in before) && existsSync(fileOf(name)))
     .map((name) => [name, readFileSync(fileOf(name), "utf8").trim()]);
   writeNote({
-    netns: thisNetns(),
+    netns: netnsMark(),
     owners: [...new Set([...owners, owner])],
     before: { ...before, ...Object.fromEntries(found) },
   });

@@ -3,7 +3,7 @@
  * first asks for something.
  * @module
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import type { Checker, CheckSpec } from "../../control/checks/check.ts";
 import { createChecker } from "../../control/checks/create.ts";
@@ -27,6 +27,7 @@ import type { DataPlane } from "../../planes/plane.ts";
 import { openPlane } from "../../planes/select.ts";
 import type { SyncStatus } from "../../planes/sync/status.ts";
 import { checkWords } from "./check-words.ts";
+import { readMemory, writeMemory } from "./memory-file.ts";
 
 /** How often the host's addresses are looked at, for ha_suspend. */
 const ADDRESSES_MS = 1000;
@@ -79,6 +80,7 @@ export class Balancing {
     if (this.#supervisor) return this.#supervisor;
     this.#plane = await openPlane({ plane: this.#o.plane });
     this.#plane.follow?.((reason) => this.#warn(reason));
+    const memory = readMemory(this.#o.stateFile);
     this.#supervisor = createSupervisor({
       plane: this.#plane,
       createChecker: (spec) => this.#checker(spec),
@@ -90,7 +92,8 @@ export class Balancing {
       onEffect: this.#o.onEffect,
       ...(this.#o.onVerdict && { onVerdict: this.#o.onVerdict }),
       ...(this.#o.removal && { removal: this.#o.removal }),
-      ...readMemory(this.#o.stateFile),
+      holds: memory.holds,
+      former: memory.virtualServers,
       onMemory: (memory) => this.#remember(memory),
     });
     // Nobody forwards meanwhile: the next look at the table would come too late.
@@ -148,12 +151,11 @@ export class Balancing {
     await change(this.#supervisor);
   }
 
-  /** Writes down what a daemon that comes after a crash has to know. Whole or not at all: a crash may come while it is written. */
+  /** Writes down what a daemon that comes after a crash has to know. */
   #remember(memory: Memory): void {
     const { stateFile } = this.#o;
     try {
-      writeFileSync(`${stateFile}.new`, JSON.stringify(memory), { mode: 0o600 });
-      renameSync(`${stateFile}.new`, stateFile);
+      writeMemory(stateFile, memory);
     } catch (error) {
       const reason = `${stateFile} cannot be written, so that a daemon after a crash does not know what was here: ${(error as Error).message}`;
       if (reason === this.#forgetful) return;
@@ -190,17 +192,5 @@ export class Balancing {
     await this.#plane?.close();
     // What stays in the table is for the next one to know.
     if (!keep) rmSync(this.#o.stateFile, { force: true });
-  }
-}
-
-function readMemory(path: string): {
-  readonly holds: Memory["holds"];
-  readonly former: Memory["virtualServers"];
-} {
-  try {
-    const { holds = [], virtualServers = [] } = JSON.parse(readFileSync(path, "utf8")) as Partial<Memory>;
-    return { holds, former: virtualServers };
-  } catch {
-    return { holds: [], former: [] };
   }
 }
