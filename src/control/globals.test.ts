@@ -98,6 +98,25 @@ describe("lvs_sync_daemon", () => {
     expect(await bed.running()).toEqual([]);
   });
 
+  test("one that cannot run is told of, until it runs or is not wanted any more", async () => {
+    const bed = new Bed();
+    bed.fake.refuse = (call) => {
+      if (call.startsWith("start master")) throw new Error("no");
+    };
+    await bed.globals.change(global(SYNC));
+    expect(bed.globals.syncTrouble).toBeUndefined();
+    await bed.globals.setSyncRole("master");
+    expect(bed.globals.syncTrouble).toBe("start the master sync daemon on eth0: no");
+    bed.fake.refuse = () => {};
+    await bed.globals.repair();
+    expect(bed.globals.syncTrouble).toBeUndefined();
+    expect(await bed.running()).toEqual(["backup", "master"]);
+    await bed.globals.change(global({ ...SYNC, interface: "eth9" }));
+    expect(bed.globals.syncTrouble).toBe('start the master sync daemon on eth9: no interface "eth9"');
+    await bed.globals.change(global());
+    expect(bed.globals.syncTrouble).toBeUndefined();
+  });
+
   test("the backup is begun anew on demand, while it runs", async () => {
     const bed = new Bed();
     await bed.globals.change(global(SYNC));

@@ -121,15 +121,22 @@ export class Globals {
     }
     for (const state of [...this.#running.keys()])
       if (!found.some((d) => d.state === state)) this.#running.delete(state);
-    if (this.#missing()) await this.#sync();
+    if (this.#missing().length > 0) await this.#sync();
   }
 
-  /** Whether a daemon that is wanted does not run. */
-  #missing(): boolean {
+  /** Why a sync daemon that is wanted does not run; undefined when all do. */
+  get syncTrouble(): string | undefined {
     const spec = this.#global?.sync;
-    if (!spec) return false;
-    if (spec.instance !== undefined) return !this.#running.has(this.#role);
-    return !this.#running.has("master") || !this.#running.has("backup");
+    const refused = this.#missing().map((state) => this.#said.get(startOf(state, spec!)));
+    return refused.find((message) => message !== undefined);
+  }
+
+  /** Daemons that are wanted and do not run. */
+  #missing(): DaemonState[] {
+    const spec = this.#global?.sync;
+    if (!spec) return [];
+    const wanted = spec.instance === undefined ? (["master", "backup"] as const) : [this.#role];
+    return wanted.filter((state) => !this.#running.has(state));
   }
 
   async #endLinger(): Promise<void> {
@@ -157,7 +164,7 @@ export class Globals {
 
   async #start(state: DaemonState, spec: SyncDaemonSpec): Promise<void> {
     const { syncId, maxLen, group, port, ttl } = spec;
-    const started = await this.#try(`start the ${state} sync daemon on ${spec.interface}`, () =>
+    const started = await this.#try(startOf(state, spec), () =>
       this.#plane.startDaemon({ state, interface: spec.interface, syncId, maxLen, group, port, ttl }),
     );
     if (started) this.#running.set(state, spec);
@@ -203,6 +210,9 @@ export class Globals {
     }
   }
 }
+
+const startOf = (state: DaemonState, { interface: device }: SyncDaemonSpec): string =>
+  `start the ${state} sync daemon on ${device}`;
 
 const sameTimeouts = (a: Timeouts, b: Timeouts): boolean =>
   a.tcp === b.tcp && a.tcpFin === b.tcpFin && a.udp === b.udp;

@@ -373,6 +373,8 @@ export interface Supervisor {
   setSyncRole(role: "master" | "backup"): Promise<void>;
   /** Starts the backup sync daemon anew: it asks the peer for its whole table again. */
   renewSyncBackup(): Promise<void>;
+  /** Why a sync daemon that is wanted does not run; undefined when all do. It is tried again at every repair. */
+  readonly syncTrouble: string | undefined;
   /** Ends the sync daemons, for good: to be called before the addresses go to whoever takes over. */
   endSync(): Promise<void>;
   /** Compares the table with what it should be, mends it. @returns changes made */

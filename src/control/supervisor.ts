@@ -164,7 +164,9 @@ class TheSupervisor implements Supervisor {
       await this.#lookAtLeaving();
       this.#remember(this.#fleet.values());
       this.#scheduleRepair();
-      return { changes: this.#writer.changes - from, refused: this.#writer.refusals };
+      const { syncTrouble } = this.#globals;
+      const refused = [...this.#writer.refusals, ...(syncTrouble ? [syncTrouble] : [])];
+      return { changes: this.#writer.changes - from, refused };
     });
   }
 
@@ -283,6 +285,10 @@ class TheSupervisor implements Supervisor {
 
   renewSyncBackup(): Promise<void> {
     return this.#exclusive(() => this.#globals.renewBackup());
+  }
+
+  get syncTrouble(): string | undefined {
+    return this.#globals.syncTrouble;
   }
 
   endSync(): Promise<void> {

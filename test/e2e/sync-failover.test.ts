@@ -111,6 +111,7 @@ describe.skipIf(!root).each(PLANES)("2,000 connections outlive their director ($
         async () => bed.pids("d1", "lvsd-sync"),
         ([pid]) => pid !== undefined && pid !== before,
       );
+      await first.says("the sync process was not there; it is started again");
       await bed.has("d2", count);
     },
   );

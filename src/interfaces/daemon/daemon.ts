@@ -462,7 +462,15 @@ export class Daemon {
     const { interface: device, syncId, instance } = spec;
     const role = instance === undefined ? "both" : this.#masters.has(instance) ? "master" : "backup";
     const status = await this.#balancing.sync().catch((error: Error) => ({ trouble: error.message }));
-    return { interface: device, syncId, ...(instance && { instance }), role, ...status };
+    const trouble = this.#balancing.supervisor?.syncTrouble;
+    return {
+      interface: device,
+      syncId,
+      ...(instance && { instance }),
+      role,
+      ...(trouble && { trouble }),
+      ...status,
+    };
   }
 
   /** Counters of VRRP, none when there is none. */

@@ -38,7 +38,7 @@ export interface SyncReport extends Partial<SyncStatus> {
   /** The VRRP instance that decides about the role; absent: both. */
   readonly instance?: string;
   readonly role: "master" | "backup" | "both";
-  /** Why they cannot be asked. */
+  /** Why one of them does not run, or why they cannot be asked. */
   readonly trouble?: string;
 }
 

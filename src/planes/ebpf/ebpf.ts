@@ -242,7 +242,10 @@ export class EbpfPlane implements DataPlane {
     this.#syncSeenAt = now;
     const before = this.#syncTrouble;
     this.#syncTrouble = await keepSync(this.#sync).then(
-      () => undefined,
+      (there) => {
+        if (!there) this.#onTrouble?.("the sync process was not there; it is started again");
+        return undefined;
+      },
       (error: Error) => error.message,
     );
     if (this.#syncTrouble !== undefined && this.#syncTrouble !== before) this.#onTrouble?.(this.#syncTrouble);

@@ -86,11 +86,12 @@ export async function applySync(paths: SyncPaths): Promise<void> {
 
 /**
  * Has a process of this lvsd run; one that is there goes on as it does. Who only passes by does not wait long: what takes longer goes
- * on without it.
+ * on without it. False: none was there.
  * @throws TableError when it cannot be started, or does not answer
  */
-export async function keepSync(paths: SyncPaths): Promise<void> {
-  if ((await ask(paths, "status", PATIENCE_MS.passing))?.image === image().hash) return;
+export async function keepSync(paths: SyncPaths): Promise<boolean> {
+  const found = await ask(paths, "status", PATIENCE_MS.passing);
+  if (found?.image === image().hash) return true;
   let timer: NodeJS.Timeout | undefined;
   const enough = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, PATIENCE_MS.passing);
@@ -100,6 +101,7 @@ export async function keepSync(paths: SyncPaths): Promise<void> {
   } finally {
     clearTimeout(timer);
   }
+  return found !== undefined;
 }
 
 /** Has a master ask the next backup for connections that it may lack. */
