@@ -16,6 +16,7 @@ const suite = process.argv[2] ?? "usual";
 const isRoot = process.getuid() === 0;
 const scratch = mkdtempSync(join(tmpdir(), "lvsd-test-"));
 process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(1));
 
 const env = { ...process.env };
 delete env.NODE_EXTRA_CA_CERTS;

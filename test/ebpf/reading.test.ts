@@ -11,7 +11,7 @@ import { Maps } from "../../src/planes/ebpf/maps.ts";
 import { type EbpfPaths, ebpfPaths } from "../../src/planes/ebpf/paths.ts";
 import { ebpfMissing } from "../../src/planes/ebpf/probe.ts";
 import { removeBpffs } from "../../src/sys/bpf/bpffs.ts";
-import { newNetns } from "../../src/sys/netns.ts";
+import { enterNetns, newNetns } from "../../src/sys/netns.ts";
 
 const missing = process.getuid?.() === 0 && existsSync("bpf/lvsd.bpf.o") ? ebpfMissing() : "it needs root";
 const COUNT = 5000;
@@ -28,7 +28,6 @@ describe.skipIf(missing)("the connections of the plane", () => {
   let paths: EbpfPaths;
   let plane: EbpfPlane;
   beforeAll(() => {
-    // This process is this file's alone, and ends with it.
     newNetns();
     paths = ebpfPaths(run);
     plane = ebpfPlane({ paths });
@@ -36,6 +35,7 @@ describe.skipIf(missing)("the connections of the plane", () => {
   afterAll(async () => {
     await plane.reset();
     await plane.close();
+    enterNetns(`/proc/${process.ppid}/ns/net`);
     removeBpffs(`${run}/bpf`);
     rmSync(run, { recursive: true, force: true });
   });
