@@ -180,17 +180,24 @@ describe.skipIf(process.getuid!() !== 0)("a real server set up by one command", 
     const arp = () => on(SERVER, "sysctl", "-n", "net.ipv4.conf.all.arp_ignore");
     const before = arp();
     const vips = ["203.0.113.82", "203.0.113.83", "203.0.113.84", "203.0.113.85"];
-    const together = (...more: string[]) =>
+    const together = (way: string, ...more: string[]) =>
       Promise.all(
         vips.map((vip) => {
-          const words = ["netns", "exec", SERVER, process.execPath, lvsd, "realserver", "dr", vip, ...more];
+          const words = ["netns", "exec", SERVER, process.execPath, lvsd, "realserver", way, vip, ...more];
           return promisify(execFile)("ip", words);
         }),
       );
-    await together();
+    await together("dr");
     for (const vip of vips.slice(1)) onServer("dr", vip, "--undo");
     expect(arp(), "the first one needs it still").toBe("1\n");
-    await together("--undo");
+    await together("dr", "--undo");
+    expect(arp()).toBe(before);
+    // One of them starts the decapsulator, one ends it.
+    await together("tun");
+    const shown = ip("-n", SERVER, "-br", "addr", "show", "dev", "tunl0");
+    for (const vip of vips) expect(shown).toContain(`${vip}/32`);
+    await together("tun", "--undo");
+    expect(ip("-n", SERVER, "-br", "link")).not.toContain("tunl0");
     expect(arp()).toBe(before);
   });
 

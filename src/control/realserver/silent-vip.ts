@@ -2,6 +2,7 @@
  * A real server of a DR service: the VIP on lo, and no ARP for it.
  * @module
  */
+import { alone } from "./alone.ts";
 import { hasAddress, hostPrefix, run, type Tell } from "./machine.ts";
 import { releaseSwitches, type Switches, setSwitches } from "./switches.ts";
 
@@ -18,7 +19,9 @@ export const silentArp = (devices: readonly string[]): Switches =>
   );
 
 /** Prepares this host. IPv6 has no ARP, but the address must not be defended, so duplicate detection is left out. */
-export async function setUpSilentVip(vip: string, tell: Tell): Promise<void> {
+export const setUpSilentVip = (vip: string, tell: Tell): Promise<void> => alone(() => setUp(vip, tell));
+
+async function setUp(vip: string, tell: Tell): Promise<void> {
   const v6 = vip.includes(":");
   if (!v6) await setSwitches(`dr ${vip}`, silentArp(["all", "lo"]), tell);
   if (await hasAddress("lo", vip)) return;
@@ -26,7 +29,9 @@ export async function setUpSilentVip(vip: string, tell: Tell): Promise<void> {
 }
 
 /** Takes the VIP away; the ARP switches are what they were when no other VIP needs them. */
-export async function undoSilentVip(vip: string, tell: Tell): Promise<void> {
+export const undoSilentVip = (vip: string, tell: Tell): Promise<void> => alone(() => undo(vip, tell));
+
+async function undo(vip: string, tell: Tell): Promise<void> {
   if (await hasAddress("lo", vip)) await run(tell, "ip", "addr", "del", hostPrefix(vip), "dev", "lo");
   await releaseSwitches(`dr ${vip}`, tell);
 }

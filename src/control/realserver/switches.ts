@@ -1,10 +1,9 @@
 /**
- * Sysctls that real servers need, with what they were before: they are set back when the last VIP that asked for them is undone.
+ * Sysctls that real servers need, with what they were before: they are set back when the last VIP that asked for them is undone. Call
+ * everything by `alone()`.
  * @module
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { lock } from "../../sys/lock.ts";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { netnsInode, netnsMark } from "../../sys/netns.ts";
 import { run, runDirectory, type Tell } from "./machine.ts";
 
@@ -39,27 +38,11 @@ function writeNote(note: Note): void {
   renameSync(temporary, notePath());
 }
 
-/** Does something while no other command of this host reads or writes notes. It leaves no lock file. */
-async function alone(work: () => Promise<void>): Promise<void> {
-  mkdirSync(runDirectory(), { recursive: true, mode: 0o755 });
-  const path = join(runDirectory(), "realserver.lock");
-  const unlock = await lock(path);
-  try {
-    await work();
-  } finally {
-    rmSync(path, { force: true });
-    unlock();
-  }
-}
-
 const assignments = (switches: Readonly<Record<string, string | number>>): string[] =>
   Object.entries(switches).map(([name, value]) => `${name}=${value}`);
 
 /** Sets them for an owner, and notes what they were. @throws CommandError */
-export const setSwitches = (owner: string, switches: Switches, tell: Tell): Promise<void> =>
-  alone(() => set(owner, switches, tell));
-
-async function set(owner: string, switches: Switches, tell: Tell): Promise<void> {
+export async function setSwitches(owner: string, switches: Switches, tell: Tell): Promise<void> {
   const { owners, before } = readNote() ?? { owners: [], before: {} };
   const found = Object.keys(switches)
     .filter((name) => !(name in before) && existsSync(fileOf(name)))
@@ -73,10 +56,7 @@ async function set(owner: string, switches: Switches, tell: Tell): Promise<void>
 }
 
 /** An owner needs them no more; with the last one all are what they were. Devices that are gone need nothing. @throws CommandError */
-export const releaseSwitches = (owner: string, tell: Tell): Promise<void> =>
-  alone(() => release(owner, tell));
-
-async function release(owner: string, tell: Tell): Promise<void> {
+export async function releaseSwitches(owner: string, tell: Tell): Promise<void> {
   const note = readNote();
   if (!note?.owners.includes(owner)) return;
   const owners = note.owners.filter((other) => other !== owner);

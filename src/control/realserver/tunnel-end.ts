@@ -8,6 +8,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PROTOCOL } from "../../wire/ipv4.ts";
+import { alone } from "./alone.ts";
 import type { DecapsulatorNote, DecapsulatorOptions, Listening } from "./decapsulator.ts";
 import { attempt, hasAddress, hasDevice, hostPrefix, run, runDirectory, type Tell } from "./machine.ts";
 import { silentArp } from "./silent-vip.ts";
@@ -121,7 +122,9 @@ async function kernelTakes({ vip, type }: Pick<TunnelEnd, "vip" | "type">): Prom
 }
 
 /** Prepares this host. @throws CommandError, Error when something is refused */
-export async function setUpTunnelEnd(end: TunnelEnd, tell: Tell): Promise<void> {
+export const setUpTunnelEnd = (end: TunnelEnd, tell: Tell): Promise<void> => alone(() => setUp(end, tell));
+
+async function setUp(end: TunnelEnd, tell: Tell): Promise<void> {
   const device = (await kernelTakes(end))
     ? KERNEL_DEVICE
     : (running() ?? (await start(end.guePort, tell))).device;
@@ -154,7 +157,9 @@ async function stop(pid: number): Promise<void> {
 }
 
 /** Takes the VIP away; our decapsulator ends with the last one, and sysctls are what they were. */
-export async function undoTunnelEnd(vip: string, tell: Tell): Promise<void> {
+export const undoTunnelEnd = (vip: string, tell: Tell): Promise<void> => alone(() => undo(vip, tell));
+
+async function undo(vip: string, tell: Tell): Promise<void> {
   for (const device of [KERNEL_DEVICE, OTHER_DEVICE]) {
     if (await hasAddress(device, vip)) await run(tell, "ip", "addr", "del", hostPrefix(vip), "dev", device);
   }
