@@ -53,6 +53,8 @@ export type EventKind =
   | "repaired"
   /** The table refused a change. */
   | "refused"
+  /** Something beside the table: an interface without hooks, a process that died, a file that cannot be written. */
+  | "trouble"
   /** Entries were found at start and taken over. */
   | "adopted"
   | "server-stopped"

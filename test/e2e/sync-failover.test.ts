@@ -132,6 +132,7 @@ describe.skipIf(!root).each(PLANES)("2,000 connections outlive their director ($
         (there) => !there,
       );
       // Nobody asks: the daemon sees it by itself.
+      await first.says("the engine process is gone; another one is started");
       await until(
         "another one is there",
         () => bed.run("d1", "nft list tables"),

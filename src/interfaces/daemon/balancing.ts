@@ -31,6 +31,8 @@ import { readMemory, writeMemory } from "./memory-file.ts";
 
 /** How often the host's addresses are looked at, for ha_suspend. */
 const ADDRESSES_MS = 1000;
+/** A process that is gone is told of once in this time, ms. */
+const LOST_AGAIN_MS = 1000;
 
 const CLOCK: Clock = {
   now: () => performance.now(),
@@ -64,6 +66,7 @@ export class Balancing {
   #supervisor: Supervisor | undefined;
   #addressTimer: NodeJS.Timeout | undefined;
   #addresses = "";
+  #stopping = false;
   /** Why nothing can be remembered. */
   #forgetful = "";
 
@@ -97,7 +100,16 @@ export class Balancing {
       onMemory: (memory) => this.#remember(memory),
     });
     // Nobody forwards meanwhile: the next look at the table would come too late.
-    this.#plane.onLost?.(() => void this.#supervisor?.repair());
+    const { name } = this.#plane;
+    let lostAt = Number.NEGATIVE_INFINITY;
+    this.#plane.onLost?.(() => {
+      if (this.#stopping) return;
+      // Who looks for another at once may reach the remains of the one that was killed.
+      const now = performance.now();
+      if (now - lostAt > LOST_AGAIN_MS) this.#warn(`the ${name} process is gone; another one is started`);
+      lostAt = now;
+      void this.#supervisor?.repair();
+    });
     return this.#supervisor;
   }
 
@@ -165,7 +177,14 @@ export class Balancing {
   }
 
   #warn(reason: string): void {
-    this.#o.onEvent({ at: Date.now(), kind: "refused", level: "warning", service: "", reason, words: "" });
+    this.#o.onEvent({
+      at: Date.now(),
+      kind: "trouble",
+      level: "warning",
+      service: "",
+      reason,
+      words: reason,
+    });
   }
 
   #watchAddresses(wanted: boolean): void {
@@ -187,6 +206,7 @@ export class Balancing {
   }
 
   async stop(keep: boolean): Promise<void> {
+    this.#stopping = true;
     clearInterval(this.#addressTimer);
     await this.#supervisor?.stop({ keep });
     await this.#plane?.close();
