@@ -141,8 +141,17 @@ describe.skipIf(missing)("the eBPF plane refuses", () => {
     expect(status).not.toBe(0);
     expect(ipvsadm("-Ln").stdout).not.toContain("10.0.0.1");
     // Who names no plane gets another one.
-    rmSync(join(run, "ebpf-works.json"), { force: true });
+    const used = (of: { stdout: string }): string =>
+      (JSON.parse(of.stdout) as { name: string; chosen: boolean }[]).find(({ chosen }) => chosen)!.name;
     expect(inContainer(unnamed, "lvsd", "planes").stdout).toMatch(/^ebpf +does not work here\n +routes/m);
+    const words = [process.execPath, "dist/lvsd.cjs", "planes", "--json"];
+    const outside = () =>
+      spawnSync("ip", ["netns", "exec", space, ...words], { encoding: "utf8", env: unnamed });
+    for (let i = 0; i < 2; i++)
+      expect([used(outside()), used(inContainer(unnamed, "lvsd", "planes --json"))]).toEqual([
+        "ebpf",
+        expect.stringMatching(/engine|kernel/),
+      ]);
     // Set from outside, all is well.
     execFileSync("ip", ["netns", "exec", space, "sysctl", "-qw", off[0]!.replace("=0", "=1")]);
     expect(inContainer(env, "ipvsadm", "-A -t 10.0.0.1:80").stderr).toBe("");

@@ -3,12 +3,12 @@
  * nothing of the plane itself.
  * @module
  */
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { accessSync, constants, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { release } from "node:os";
 import { bootId } from "../../sys/boot-id.ts";
 
 /** What {@link circumstances} or what is tried means another thing than before. */
-const VERSION = 1;
+const VERSION = 2;
 
 /** Milliseconds for which a "does not work" is believed: what stood in the way may have been mended, or have been passing. */
 const NO_FOR_MS = 60_000;
@@ -23,6 +23,16 @@ const orNothing = (read: () => string): string => {
   }
 };
 
+/** Whether this process may set sysctls: of two that share the folder one may be in a container. */
+function setsSysctls(): string {
+  try {
+    accessSync("/proc/sys/net/ipv4/conf/lo/forwarding", constants.W_OK);
+    return "sets sysctls";
+  } catch {
+    return `finds ${orNothing(() => readFileSync("/proc/sys/net/ipv4/conf/lo/forwarding", "utf8"))}`;
+  }
+}
+
 /** What the answer depends on: kernel, its compiler, libraries that are installed, what this process may. */
 const circumstances = (): string =>
   [
@@ -31,6 +41,7 @@ const circumstances = (): string =>
     release(),
     orNothing(() => readFileSync("/proc/sys/net/core/bpf_jit_enable", "utf8")),
     orNothing(() => String(statSync("/etc/ld.so.cache").mtimeMs)),
+    setsSysctls(),
     orNothing(() => /^CapEff:\s*(\w+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? ""),
   ].join(" ");
 
