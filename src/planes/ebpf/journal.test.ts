@@ -40,6 +40,12 @@ test("a line that was not written to its end never happened", () => {
   expect(statSync(path).size).toBe(size);
 });
 
+test("a line that nobody wrote is named, with the way out", () => {
+  journal().rewrite([add(1)], true);
+  appendFileSync(path, "garbage\n");
+  expect(() => journal().read()).toThrow(`${path}:4: this line is no rule; "lvsd planes reset" removes`);
+});
+
 test("another namespace's or another boot's file is not read", () => {
   journal("1").rewrite([add(1)], true);
   expect(journal("2").read()).toBeUndefined();

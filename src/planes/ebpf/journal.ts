@@ -85,7 +85,21 @@ export class Journal {
 
   /** The operations that are there, without the lock: some may not have reached the maps, and the next may just be written. */
   glance(): readonly Operation[] {
-    return operationsOf(this.#take()?.lines ?? []);
+    return this.#operationsOf(this.#take()?.lines ?? []);
+  }
+
+  #operationsOf(lines: readonly string[]): Operation[] {
+    return lines.flatMap((line, i) => {
+      if (line === APPLIED) return [];
+      try {
+        return JSON.parse(line) as Operation;
+      } catch (error) {
+        throw new Error(
+          `${this.#path}:${i + 2}: this line is no rule; "lvsd planes reset" removes the file, with rules and connections`,
+          { cause: error },
+        );
+      }
+    });
   }
 
   /** Reads everything; undefined when there is no file for this namespace. */
@@ -97,7 +111,7 @@ export class Journal {
     }
     if (found.torn) truncate(this.#path, this.size);
     this.#lines = found.lines.length;
-    return { operations: operationsOf(found.lines), applied: found.lines.at(-1) === APPLIED };
+    return { operations: this.#operationsOf(found.lines), applied: found.lines.at(-1) === APPLIED };
   }
 
   /** Adds a change that the maps do not have yet. The file must be {@link current}. */
@@ -168,9 +182,6 @@ export class Journal {
     this.#know(undefined);
   }
 }
-
-const operationsOf = (lines: readonly string[]): Operation[] =>
-  lines.filter((line) => line !== APPLIED).map((line) => JSON.parse(line) as Operation);
 
 function truncate(path: string, size: number): void {
   const fd = openSync(path, "r+");
