@@ -14,6 +14,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { CONFIG } from "../../src/planes/ebpf/layout.ts";
+import { Maps } from "../../src/planes/ebpf/maps.ts";
 import { until } from "./daemon-bed.ts";
 
 const root = process.getuid?.() === 0 && existsSync("/sys/fs/bpf");
@@ -127,5 +129,17 @@ describe.skipIf(!root)("the sync process", () => {
       async () => pids(),
       (found) => found.length === 1 && found[0] !== before,
     );
+  });
+
+  test("was killed while it waited for connections: the wait ends with its daemon", async () => {
+    await run("ipvsadm -A -t 10.9.0.1:82");
+    const [cookie] = readdirSync(join(folder, "bpf")).filter((entry) => /^\d+$/.test(entry));
+    const maps = new Maps(join(folder, "bpf", cookie!, "maps"));
+    const { view } = maps.array("config");
+    process.kill(await pid(), "SIGKILL");
+    view.setUint32(CONFIG.at.awaiting, 1, true);
+    await run("ipvsadm --stop-daemon master");
+    expect(view.getUint32(CONFIG.at.awaiting, true)).toBe(0);
+    maps.close();
   });
 });

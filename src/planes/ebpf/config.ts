@@ -122,6 +122,8 @@ function writeSync(
   word("sync_threshold", threshold);
   word("sync_period", period);
   word("sync_on", table.daemons.has("master") ? 1 : 0);
+  // Only the process of a master waits for connections, and ends that; one that was killed did not.
+  if (!table.daemons.has("master")) word("awaiting", 0);
 }
 
 /** The strategies that are wanted; the programs say in `in_force` and `drop_rate` what came of it. */
