@@ -244,6 +244,17 @@ test("parse() undoes SyncWriter, for as many entries as fit", () => {
   );
 });
 
+test.each([
+  [1, NEWER],
+  [0, OLDER],
+] as const)("a message of version %i has room for one entry, however short it is to be", (version, hex) => {
+  const writer = new sync.SyncWriter(version, 5, 1);
+  const [entry] = read(hex)!.entries;
+  expect(writer.add(entry!)).toBe(true);
+  expect(writer.add(entry!)).toBe(false);
+  expect(viewOfBytes(writer.take())).toEqual(viewOf(hex));
+});
+
 test("a message counts at most 255 entries", () => {
   const writer = new sync.SyncWriter(1, 0, 65_000);
   for (let i = 0; i < sync.MAX_ENTRIES; i++) expect(writer.add(ESTABLISHED)).toBe(true);

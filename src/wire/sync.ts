@@ -265,12 +265,12 @@ export function entryLength(entry: SyncEntry, version: 0 | 1): number {
  */
 export class SyncWriter {
   readonly version: 0 | 1;
-  readonly #bytes: Uint8Array<ArrayBuffer>;
-  readonly #view: DataView;
+  #bytes: Uint8Array<ArrayBuffer>;
+  #view: DataView;
   #end: number;
   #count = 0;
 
-  /** `maxLen` is the largest payload, in bytes. */
+  /** `maxLen` is the largest payload, in bytes; one entry fits into any message, as into the kernel's. */
   constructor(version: 0 | 1, syncId: number, maxLen: number) {
     this.version = version;
     const header = version === 0 ? HEADER_LEN_V0 : HEADER_LEN;
@@ -295,12 +295,22 @@ export class SyncWriter {
   add(entry: SyncEntry): boolean {
     const at = this.version === 1 ? align4(this.#end) : this.#end;
     const length = entryLength(entry, this.version);
-    if (length > this.room) return false;
+    if (length > this.room) {
+      if (this.#count > 0) return false;
+      this.#grow(at + length);
+    }
     if (this.version === 1) emitEntry(entry, this.#view, at, length);
     else emitOlder(entry, this.#view, at);
     this.#end = at + length;
     this.#count++;
     return true;
+  }
+
+  #grow(length: number): void {
+    const bytes = new Uint8Array(length);
+    bytes.set(this.#bytes.subarray(0, this.#end));
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
   }
 
   /** The finished message. The writer is of no further use. */

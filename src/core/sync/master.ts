@@ -297,8 +297,7 @@ export class SyncMaster {
         writer: new SyncWriter(version, syncId & 0xff, maxLen),
         due: this.context.now + FLUSH_MS,
       };
-      // An entry that no message can hold is lost, as with the kernel.
-      if (!buffer.writer.add(entry)) return;
+      buffer.writer.add(entry);
       this.buffers[port] = buffer;
     }
     this.counts.entries++;
