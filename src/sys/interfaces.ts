@@ -16,9 +16,9 @@ const IFLA_MACVLAN_MODE = 1;
 const MACVLAN_MODE_PRIVATE = 1;
 const IFF = { UP: 1, RUNNING: 0x40 } as const;
 const IFA = { ADDRESS: 1, LOCAL: 2, LABEL: 3, BROADCAST: 4, CACHEINFO: 6, FLAGS: 8, PROTO: 11 } as const;
-/** Groups of news (RTNLGRP_...): links, addresses of both families; routes and rules of both. */
+/** Groups of news (RTNLGRP_...): links, addresses of both families; routes, rules and forwarding of both. */
 const LINK_GROUPS = [1, 5, 9];
-const ROUTE_GROUPS = [7, 11, 8, 19];
+const ROUTE_GROUPS = [7, 11, 8, 19, 24, 25];
 const FOREVER = 0xffffffff;
 
 /** Flags of addresses (IFA_F_...). */

@@ -60,6 +60,12 @@ export function checkForwarding(family: 4 | 6): void {
   if (why) throw new UnsupportedError(`services of IPv${family}: ${why}; the engine plane does without`);
 }
 
+/** Names of what is not set: also sysctls that were, when net.ipv4.ip_forward was written, which counts for every interface. */
+export function unprepared(): string[] {
+  const wrong = Object.entries(WANTED).filter(([name, value]) => (read(name) ?? value) !== value);
+  return wrong.map(([name]) => name.replaceAll("/", "."));
+}
+
 /** Sets what is not set. */
 export function prepareNamespace(paths: EbpfPaths): void {
   const before = Object.entries(WANTED).flatMap(([name, value]) => {

@@ -30,7 +30,7 @@ import { Maps } from "./maps.ts";
 import { bringMarks, changeMarks, forgetMarks } from "./marks.ts";
 import { Migration } from "./migration.ts";
 import { Mirror } from "./mirror.ts";
-import { prepareNamespace, restoreNamespace } from "./namespace.ts";
+import { prepareNamespace, restoreNamespace, unprepared } from "./namespace.ts";
 import type { EbpfPaths } from "./paths.ts";
 import { withProgram } from "./programs.ts";
 import { reclaim } from "./reclaim.ts";
@@ -228,12 +228,13 @@ export class Presence {
     });
   }
 
-  /** {@link hook} before something is only read: when an interface is not hooked or XDP is asked for, and once in a process. */
+  /** {@link hook} before something is only read: when the hooks are not as they should be or XDP is asked for, and once in a process. */
   async hookNew(rules: Rules): Promise<void> {
     if (this.#looked || !this.installed) return;
     this.#looked = true;
     try {
-      if (xdpWish().kind === "named" || hookReport(this.#paths).missing.length > 0) await this.hook(rules);
+      if (xdpWish().kind === "named" || unprepared().length > 0 || hookReport(this.#paths).missing.length > 0)
+        await this.hook(rules);
     } catch {
       // Whoever only reads gets what there is; a change tells what the matter is.
     }

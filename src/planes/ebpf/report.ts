@@ -7,6 +7,7 @@ import { hookReport } from "./hooks.ts";
 import { installed } from "./installation.ts";
 import { DROP, STATE } from "./layout.ts";
 import { Maps } from "./maps.ts";
+import { unprepared } from "./namespace.ts";
 import { type EbpfPaths, ebpfPaths } from "./paths.ts";
 import { ebpfDetails, ebpfMissing } from "./probe.ts";
 
@@ -27,6 +28,9 @@ function hookDetails(): string[] {
     `it is in this namespace, on ${shown.join(", ")}`,
     ...dropDetails(paths),
     ...covered.map((name) => `${name} is a port: its packets are seen at its bridge or bond`),
+    ...unprepared().map(
+      (name) => `packets do not go on: ${name} is not 1 any more; the next ipvsadm command sets it`,
+    ),
     ...missing.map(({ name, reason }) => `${name} is not hooked: ${reason}`),
   ];
 }
