@@ -16,7 +16,11 @@ import {
   sockaddrIn6,
 } from "./socket.ts";
 
+const IPPROTO_UDP = 17;
+const IPPROTO_IPV6 = 41;
 const IPPROTO_RAW = 255;
+const IPV6_V6ONLY = 26;
+const UDP_NO_CHECK6_RX = 102;
 const EAGAIN = 11;
 
 /**
@@ -70,20 +74,15 @@ export class RawSender {
   }
 }
 
-/**
- * Receives the packets of one IP protocol that the host accepts as its own (reassembled). IPv4 packets come with their IP
- * header, IPv6 ones without (RFC 3542).
- */
-export class RawReceiver {
+/** What comes to a socket, packet by packet. */
+class Receiver {
   readonly fd: number;
   #watch: ReadWatch | undefined;
   readonly #from = new Uint8Array(new ArrayBuffer(28));
   readonly #fromLength = new Uint8Array(new ArrayBuffer(4));
 
-  /** @throws SysError */
-  constructor(family: 4 | 6, protocol: number) {
-    const domain = family === 4 ? AF.INET : AF.INET6;
-    this.fd = openSocket(domain, SOCK.RAW | SOCK.NONBLOCK, protocol, `receive IP protocol ${protocol}`);
+  constructor(fd: number) {
+    this.fd = fd;
     setOption(this.fd, SOL_SOCKET, SO.RCVBUFFORCE, 4 << 20);
   }
 
@@ -111,6 +110,30 @@ export class RawReceiver {
   close(): void {
     this.#watch?.close();
     close(this.fd);
+  }
+}
+
+/**
+ * Receives the packets of one IP protocol that the host accepts as its own (reassembled). IPv4 packets come with their IP
+ * header, IPv6 ones without (RFC 3542).
+ */
+export class RawReceiver extends Receiver {
+  /** @throws SysError */
+  constructor(family: 4 | 6, protocol: number) {
+    const domain = family === 4 ? AF.INET : AF.INET6;
+    super(openSocket(domain, SOCK.RAW | SOCK.NONBLOCK, protocol, `receive IP protocol ${protocol}`));
+  }
+}
+
+/** Receives the datagrams of a tunnel over UDP, of both families; those over IPv6 may come without a checksum (RFC 6935). */
+export class UdpTunnelReceiver extends Receiver {
+  /** @throws SysError */
+  constructor(port: number) {
+    super(openSocket(AF.INET6, SOCK.DGRAM | SOCK.NONBLOCK, 0, "open a UDP socket"));
+    setOption(this.fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+    setOption(this.fd, IPPROTO_UDP, UDP_NO_CHECK6_RX, 1);
+    const everywhere = sockaddrIn6(new Uint8Array(16), port);
+    check("bind", raw.bind(this.fd, everywhere, everywhere.length), `UDP port ${port}`);
   }
 }
 

@@ -4,10 +4,9 @@
  * the device ends with it.
  * @module
  */
-import { once } from "node:events";
 import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { RawReceiver } from "../../sys/rawsocket.ts";
+import { RawReceiver, UdpTunnelReceiver } from "../../sys/rawsocket.ts";
 import { Tun } from "../../sys/tun.ts";
 import { PROTOCOL } from "../../wire/ipv4.ts";
 import { behindIpv4, finishChecksum, insideGre, insideGue, insideIpip } from "./decapsulate.ts";
@@ -61,18 +60,18 @@ function pump(receiver: RawReceiver, { family, protocol }: Listening, tun: Tun):
 }
 
 /** Takes GUE datagrams; the kernel has checked their checksums. */
-async function listenGue(port: number, tun: Tun): Promise<void> {
-  const { createSocket } = await import("node:dgram");
-  const socket = createSocket({ type: "udp6", ipv6Only: false });
-  socket.on("message", (bytes) => {
-    const v = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    const at = insideGue(v, 0, bytes.length);
-    if (at < 0) return;
-    finishChecksum(v, at, bytes.length);
-    tun.write(bytes.subarray(at));
+function listenGue(port: number, tun: Tun): void {
+  const receiver = new UdpTunnelReceiver(port);
+  const bytes = new Uint8Array(new ArrayBuffer(MAX_PACKET));
+  const v = new DataView(bytes.buffer);
+  receiver.onReadable(() => {
+    for (let length = receiver.read(bytes); length > 0; length = receiver.read(bytes)) {
+      const at = insideGue(v, 0, length);
+      if (at < 0) continue;
+      finishChecksum(v, at, length);
+      tun.write(bytes.subarray(at, length));
+    }
   });
-  socket.bind(port);
-  await once(socket, "listening");
 }
 
 function leaveNote({ note, device }: DecapsulatorOptions): void {
@@ -87,11 +86,11 @@ function leaveNote({ note, device }: DecapsulatorOptions): void {
   process.on("SIGINT", end);
 }
 
-/** Makes the device and listens; resolves when both is done. @throws SysError when one of them is refused */
-export async function decapsulate(options: DecapsulatorOptions): Promise<void> {
+/** Makes the device and listens. @throws SysError when one of them is refused */
+export function decapsulate(options: DecapsulatorOptions): void {
   const tun = new Tun(options.device);
   for (const kind of options.listen) pump(new RawReceiver(kind.family, kind.protocol), kind, tun);
-  if (options.guePort !== 0) await listenGue(options.guePort, tun);
+  if (options.guePort !== 0) listenGue(options.guePort, tun);
   // What the kernel sends into the device (neighbour solicitations, strays) is read and dropped.
   const nowhere = new Uint8Array(new ArrayBuffer(MAX_PACKET));
   tun.onReadable(() => {

@@ -14,7 +14,7 @@ async function main(): Promise<void> {
       await (await import("../../lab/servers.ts")).serve(JSON.parse(json!));
       return ready();
     case "decapsulate":
-      await (await import("../../../control/realserver/decapsulator.ts")).decapsulate(JSON.parse(json!));
+      (await import("../../../control/realserver/decapsulator.ts")).decapsulate(JSON.parse(json!));
       return ready();
     default:
       process.exitCode = await (await import("./program.ts")).run(process.argv.slice(2));
