@@ -2,7 +2,7 @@
 /*
  * The rate estimator, as net/netfilter/ipvs/ip_vs_est.c reckons: every 2 s each service and destination gets a snapshot of its
  * counters for readers, and its rates move by a quarter towards what was counted since. The work of a round is spread over the
- * ticks of the timer.
+ * ticks of the timer, unless it is little.
  */
 #pragma once
 
@@ -13,6 +13,8 @@
 #define BYTES_RATE_SHIFT 5
 #define COUNTERS 5
 #define MOST_CPUS 1024
+/* As many entries are done in one tick, at the end of a round: what a service counts is then what its servers do. */
+#define ESTIMATED_AT_ONCE 128
 /* After a pause longer than this many rounds the missed ones are not made up for. */
 #define ROUNDS_MISSED 100
 
@@ -113,6 +115,8 @@ static __noinline int estimator_tick(__u64 now)
 			s->round_at = now;
 		return 1;
 	}
+	if (count <= ESTIMATED_AT_ONCE)
+		return 0;
 	/* Rounded down, so that a round's last entries come with its end: no entry comes early. */
 	count = count * (due / NS_PER_MS) / 2000;
 	if (count > from) {
