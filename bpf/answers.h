@@ -177,6 +177,21 @@ INLINE void route_back(packet *p, struct work *w, const __be32 *target, const __
 	copy_address(t->hop, target);
 }
 
+INLINE int is_link_local(__u32 family, const __be32 *a)
+{
+	return family == 6 && (a[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+}
+
+/* To a neighbour on the link that its packet came by: routes do not know which that is. */
+INLINE int send_back(packet *p, struct work *w)
+{
+	w->way.kind = HOP_RESOLVE;
+	w->way.ifindex = w->ifindex;
+	w->way.family = 6;
+	copy_address(w->way.gateway, w->saddr);
+	return send(p, w, VERDICT_ANSWER);
+}
+
 /*
  * Turns the packet into an error about itself, from w->laddr when `own`, else from the address it was for. The packet is as it is to
  * be quoted (TTL written).
@@ -206,6 +221,8 @@ SHARED int answer(packet *p, struct work *w, __u32 kind, __u32 mtu, __u32 own)
 	if (w->family == 4 ? write_answer4(p, w, kind, mtu, quote, sum, from) : write_answer6(p, w, kind, mtu, quote, sum, from))
 		return drop(w, DROP_FAILED);
 	count_drop(reason);
+	if (is_link_local(w->family, w->saddr) && w->hook == HOOK_INGRESS && !in_test(w))
+		return send_back(p, w);
 	route_back(p, w, w->saddr, from, LO_IFINDEX);
 	if (w->way.kind == HOP_LOCAL)
 		return send_home(p, w, VERDICT_ANSWER);
