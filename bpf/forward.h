@@ -49,19 +49,25 @@ SHARED int forward_nat(packet *p, struct work *w)
 	if (step == STEP_LOCAL) {
 		if (intrudes(w))
 			return drop(w, DROP_BOUNDARY);
+		done_with(p);
 		return translate(p, w, 0xffff) ? drop(w, DROP_FAILED) : deliver(w);
 	}
 	if (step == STEP_GO)
 		step = checks(w, 0, 4, 1);
 	if (step != STEP_GO)
 		return held_back(p, w, step, 0);
-	if (w->segment > w->way.mtu && !in_test(w)) {
-		/* To be fragmented: the stack can, and takes a hop off itself. */
-		w->ttl++;
-		w->check = update16(w->check, (w->ttl - 1) | (w->protocol << 8), w->ttl | (w->protocol << 8));
+	if (is_too_long(w)) {
+		give_hop_back(w);
 		return translate(p, w, 0) ? drop(w, DROP_FAILED) : deliver(w);
 	}
 	return translate(p, w, w->way.mtu) ? drop(w, DROP_FAILED) : send(p, w, VERDICT_SEND);
+}
+
+/* To a server on the director itself that has the virtual address. */
+INLINE int stay(packet *p, const struct work *w)
+{
+	done_with(p);
+	return accept(w);
 }
 
 /* Direct routing, and bypass to the packet's own target. */
@@ -75,10 +81,15 @@ SHARED int forward_direct(packet *p, struct work *w)
 		step = prepare(p, w, w->family, w->daddr);
 	else
 		step = prepare(p, w, w->dest_family, w->naddr);
+	if (step == STEP_LOCAL && w->method == METHOD_BYPASS)
+		return drop(w, DROP_BOUNDARY);
 	if (step == STEP_LOCAL)
-		return w->method == METHOD_BYPASS ? drop(w, DROP_BOUNDARY) : accept(w);
+		return stay(p, w);
 	if (step == STEP_GO)
 		step = checks(w, 0, 4, 1);
+	/* The stack would keep what is for the virtual address: the client is told even if it may be cut. */
+	if (step == STEP_GO && is_too_long(w))
+		step = STEP_BIG;
 	if (step != STEP_GO)
 		return held_back(p, w, step, 0);
 	return flush_header(p, w, 0) ? drop(w, DROP_FAILED) : send(p, w, VERDICT_SEND);
@@ -89,7 +100,7 @@ SHARED int forward_tunnel(packet *p, struct work *w)
 	struct config *g = the_config();
 	struct dest *d = w ? dest_at(w->dest) : (struct dest *)0;
 	__u32 outer, discover;
-	int step;
+	int step, cut;
 
 	if (!d || !g)
 		return TC_ACT_SHOT;
@@ -100,7 +111,7 @@ SHARED int forward_tunnel(packet *p, struct work *w)
 	outer = overhead_of(d);
 	step = prepare(p, w, d->family, d->address);
 	if (step == STEP_LOCAL)
-		return accept(w);
+		return stay(p, w);
 	if (d->path_mtu && w->now < d->path_mtu_until && d->path_mtu < w->way.mtu)
 		w->way.mtu = d->path_mtu;
 	/* Segments are made shorter by what goes before them. */
@@ -108,11 +119,19 @@ SHARED int forward_tunnel(packet *p, struct work *w)
 		w->segment -= outer;
 	if (step == STEP_GO)
 		step = checks(w, outer, d->family, discover || w->family == 6);
+	/* Who forwards IPv6 does not cut it. */
+	if (step == STEP_GO && d->family == 6 && is_too_long(w))
+		step = STEP_BIG;
 	if (step != STEP_GO)
 		return held_back(p, w, step, 0);
-	if (flush_header(p, w, 0) || encapsulate(p, w, discover))
+	if (flush_header(p, w, 0))
 		return drop(w, DROP_FAILED);
-	return send(p, w, VERDICT_SEND);
+	cut = is_too_long(w);
+	if (cut)
+		give_hop_back(w); /* to the outer header */
+	if (encapsulate(p, w, discover, cut))
+		return drop(w, DROP_FAILED);
+	return cut ? send_home(p, w, VERDICT_SEND) : send(p, w, VERDICT_SEND);
 }
 
 INLINE int forward(packet *p, struct work *w)

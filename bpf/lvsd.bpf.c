@@ -37,7 +37,7 @@ INLINE int read_packet(packet *p, struct work *w, const struct config *g, __u32 
 	w->test = g->test;
 	w->hook = hook == HOOK_MARKED ? HOOK_INGRESS : hook;
 	w->mark = p->mark;
-	w->ifindex = p->ifindex;
+	w->ifindex = hook == HOOK_MARKED ? p->ingress_ifindex : p->ifindex;
 	w->slot = 0;
 	w->dest = 0;
 	w->service = 0;
@@ -67,6 +67,11 @@ INLINE int incoming(packet *p, __u32 l3, int marked)
 		hook = HOOK_MARKED;
 	else if (p->ifindex == LO_IFINDEX && !(g->test & TEST_OUTPUT))
 		hook = HOOK_LOOPBACK;
+	if (hook == HOOK_LOOPBACK && p->tc_index == INDEX_DONE) {
+		p->tc_index = 0;
+		p->priority = PRIORITY_DONE;
+		return TC_ACT_UNSPEC;
+	}
 	if (read_packet(p, w, g, l3, hook))
 		return TC_ACT_UNSPEC;
 	if (w->protocol == (w->family == 4 ? PROTO_ICMP : PROTO_ICMPV6))
@@ -128,15 +133,20 @@ INLINE int restore_ttl(packet *p)
 SEC("tc")
 int lvsd_marked(packet *p)
 {
+	__u64 nobody = 0;
 	int verdict;
 
-	if (restore_ttl(p))
+	/* Nobody looks twice. */
+	if (p->priority == PRIORITY_DONE || restore_ttl(p))
 		return TC_ACT_SHOT;
 	verdict = incoming(p, ETH_LENGTH, 1);
 	if (verdict != TC_ACT_UNSPEC)
 		return verdict;
-	/* Not for a server: back to the stack, without the mark that brought it here. */
+	/* For the host itself, or to be cut: back to the stack, which takes what is addressed to lo. */
 	p->mark = 0;
+	p->tc_index = INDEX_DONE;
+	if (POKE(p, 0, &nobody, 6))
+		return TC_ACT_SHOT;
 	return bpf_redirect(LO_IFINDEX, BPF_F_INGRESS);
 }
 

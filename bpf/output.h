@@ -47,6 +47,18 @@ INLINE int accept(const struct work *w)
 	return TC_ACT_UNSPEC;
 }
 
+/*
+ * Says of a packet for the stack that it has been dealt with, whatever mark it gets there: to netfilter (planes/ebpf/marks.ts). Redirects
+ * forget the priority; up to lo, tc_index says it.
+ */
+#define PRIORITY_DONE 0x6c767302
+#define INDEX_DONE 0x4c57
+
+INLINE void done_with(packet *p)
+{
+	p->priority = PRIORITY_DONE;
+}
+
 /* To the local stack, rewritten. */
 INLINE int deliver(const struct work *w)
 {
@@ -234,6 +246,23 @@ INLINE int checks(struct work *w, __u32 overhead, __u32 outer_family, int tell)
 	return STEP_BIG;
 }
 
+/*
+ * Whether the packet is too long for its way: one that may be cut, as others have been told of (checks()). Redirects do not cut; the stack
+ * does, and takes a hop off itself.
+ */
+INLINE int is_too_long(const struct work *w)
+{
+	return w->segment > w->way.mtu && !in_test(w);
+}
+
+/* For the stack, that takes it off again. */
+INLINE void give_hop_back(struct work *w)
+{
+	w->ttl++;
+	if (w->family == 4)
+		w->check = update16(w->check, (w->ttl - 1) | (w->protocol << 8), w->ttl | (w->protocol << 8));
+}
+
 /* Sends the frame by w->way to `target`. */
 INLINE int send(packet *p, struct work *w, __u32 verdict)
 {
@@ -265,7 +294,10 @@ INLINE int send(packet *p, struct work *w, __u32 verdict)
 	return bpf_redirect_neigh(w->way.ifindex, hop, sizeof(*hop), 0);
 }
 
-/* Hands a packet whose source is an address of the director to a client on the director itself: by way of lo. */
+/*
+ * Hands a packet whose source is an address of the director to the stack, by way of lo, where it is not taken for a martian: for a client
+ * on the director itself, or to be cut and sent on.
+ */
 INLINE int send_home(packet *p, struct work *w, __u32 verdict)
 {
 	__u64 nobody = 0;

@@ -37,11 +37,13 @@ INLINE void load_connection(struct work *w, const struct conn *c)
 
 /*
  * Finds the way to a client, and takes a hop off the packet: the way of what the director itself sends from the virtual address
- * w->laddr, or, with snat_reroute=0, that of the packet as it came from the server.
+ * w->laddr, or, with snat_reroute=0, that of the packet as it came from the server. What is to be cut goes the way of what is for the
+ * director itself.
  */
 INLINE int prepare_reply(packet *p, struct work *w, const __be32 *client)
 {
 	struct config *g = the_config();
+	int step;
 
 	if (g && (g->settings & SETTING_KEEP_ROUTE))
 		route_back(p, w, client, w->saddr, w->ifindex);
@@ -51,7 +53,11 @@ INLINE int prepare_reply(packet *p, struct work *w, const __be32 *client)
 		return STEP_LOCAL;
 	if (w->way.kind == HOP_NONE)
 		return STEP_NO_ROUTE;
-	return checks(w, 0, 4, 1);
+	step = checks(w, 0, 4, 1);
+	if (step != STEP_GO || !is_too_long(w))
+		return step;
+	give_hop_back(w);
+	return STEP_LOCAL;
 }
 
 INLINE int send_reply(packet *p, struct work *w, int step)

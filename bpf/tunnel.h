@@ -42,6 +42,7 @@ struct outer {
 	__u32 total; /* outer IP header to the packet's end */
 	__u32 ip;    /* length of the outer IP header */
 	__u32 dont;
+	__u64 inner; /* sum of the packet inside, for a checksum */
 };
 
 INLINE int write_outer_ip(packet *p, struct work *w, const struct dest *d, const struct outer *o)
@@ -89,7 +90,7 @@ INLINE int write_gre(packet *p, struct work *w, const struct dest *d, const stru
 	if (!checked)
 		return POKE(p, at, &gre, 4) != 0;
 	gre.flags = bpf_htons(GRE_CHECKSUM);
-	gre.check = ~fold16((__u64)gre.flags + gre.protocol + (__u32)sum_bytes(p, at + 8, o->total - o->ip - 8));
+	gre.check = ~fold16((__u64)gre.flags + gre.protocol + o->inner);
 	return POKE(p, at, &gre, 8) != 0;
 }
 
@@ -114,7 +115,7 @@ INLINE int write_gue(packet *p, struct work *w, const struct dest *d, const stru
 	if (checked) {
 		sum = pseudo_sum(d->family, d->source, d->address, PROTO_UDP, length);
 		sum += (__u32)bpf_csum_diff(0, 0, (__be32 *)&gue, sizeof(gue), 0);
-		sum += (__u32)sum_bytes(p, at + sizeof(gue), length - sizeof(gue));
+		sum += o->inner;
 		gue.check = ~fold16(sum);
 		if (!gue.check)
 			gue.check = 0xffff;
@@ -122,8 +123,8 @@ INLINE int write_gue(packet *p, struct work *w, const struct dest *d, const stru
 	return POKE(p, at, &gue, sizeof(gue)) != 0;
 }
 
-/* Puts the outer headers before the packet, whose own TTL is written already. */
-SHARED int encapsulate(packet *p, struct work *w, __u32 discover)
+/* Puts the outer headers before the packet, whose own TTL is written already. `cut`: it will be, which fills in a pending checksum. */
+SHARED int encapsulate(packet *p, struct work *w, __u32 discover, __u32 cut)
 {
 	struct dest *d = w ? dest_at(w->dest) : (struct dest *)0;
 	struct outer o = {};
@@ -150,6 +151,8 @@ SHARED int encapsulate(packet *p, struct work *w, __u32 discover)
 		o.protocol = PROTO_GRE;
 		o.total += checked ? 8 : 4;
 	}
+	if (checked)
+		o.inner = cut ? quoted_sum(p, w, w->length) : (__u64)(__u32)sum_bytes(p, w->l3, w->length);
 	if (segmented && w->protocol == PROTO_UDP)
 		flags |= BPF_F_ADJ_ROOM_FIXED_GSO;
 	if (bpf_skb_adjust_room(p, o.total - w->length, BPF_ADJ_ROOM_MAC, flags))

@@ -24,6 +24,10 @@ const TABLE = "lvsd-marks";
 const LOCAL_IN_PRIORITY = 98;
 /** Nobody has them; packets to them leave the device all the same. */
 const GATEWAY = { 4: "169.254.76.83", 6: "fe80::6c76:7364" } as const;
+/** skb->priority of what the programs have dealt with, and gave to the stack (PRIORITY_DONE, bpf/output.h). */
+const DONE = 0x6c767302;
+/** Copies leave the device whole. */
+const LONGEST = 65535;
 const MARK_TYPE = 19;
 const CHUNK = 1000;
 
@@ -81,8 +85,8 @@ function ip(line: string): void {
 function ensureDevice(): number {
   const find = (): Interface | undefined => interfaces().find(({ name }) => name === MARK_DEVICE);
   if (!find()) ip(`link add ${MARK_DEVICE} type veth peer name ${OTHER_END}`);
-  ip(`link set ${MARK_DEVICE} arp off up`);
-  ip(`link set ${OTHER_END} up`);
+  ip(`link set ${MARK_DEVICE} mtu ${LONGEST} arp off up`);
+  ip(`link set ${OTHER_END} mtu ${LONGEST} up`);
   return find()!.index;
 }
 
@@ -117,6 +121,7 @@ function writeTable(family: 4 | 6, marks: readonly number[], device: number): vo
     for (let i = 0; i < marks.length; i += CHUNK)
       t.elements("marks", marks.slice(i, i + CHUNK).map(word), "add");
     t.chain("local_in", HOOK.LOCAL_IN, LOCAL_IN_PRIORITY);
+    t.rule("local_in", (e) => e.metaIs(META.PRIORITY, word(DONE)).accept());
     const gateway = parseAddress(GATEWAY[family])!.bytes;
     return t.rule("local_in", (e) => e.metaIn(META.MARK, "marks").duplicate(gateway, word(device)).drop());
   });
