@@ -47,6 +47,10 @@ export const REFUSALS: readonly string[] = [
 /** What is done in another way than by ip_vs, one sentence each. */
 export const DEVIATIONS: readonly string[] = [
   "otherwise than ip_vs: fragments are not joined but follow the first one; one that overtakes it goes to the stack, and of a SIP message in fragments only the first is read",
+  "otherwise than ip_vs: what is too long for its way and may be fragmented is dropped by DR and by tunnels over IPv6, and the client told; an IPv4 datagram in fragments does not begin a connection of a service by mark",
   "otherwise than ip_vs: a VIP is served also while it is no address of this host, and an address wins over a firewall mark",
   "otherwise than ip_vs: lblc and lblcr forget, lblcr keeps 32 servers an address",
+  "otherwise than ip_vs: marks of netfilter do not count for the routes of replies, and replies of NAT from a server on this host keep the route of its address",
+  "otherwise than ip_vs: answers to calls of two servers between the same two ports (--pe sip without -o) go to the one that sent last; a wrong CRC of SCTP stays wrong by NAT",
+  "otherwise than ip_vs: a full connection table drops new connections, and ipvsadm -C ends those there are",
 ];
