@@ -129,6 +129,11 @@ describe.skipIf(missing)("the eBPF plane", () => {
       }
       await net.ipvsadm(`-d -f 9 -r ${server.split(" ")[0]}`);
     }
+    // A new connection passes the packet filter first.
+    await net.run("director", "iptables", ..."-A INPUT -s 10.1.0.2 -j DROP".split(" "));
+    await net.ipvsadm("-a -f 9 -r 10.2.0.11:8080 -m");
+    await expect(net.run("client", "curl", "-sS", "-m", "1", "http://10.1.0.100/")).rejects.toThrow(/\(28\)/);
+    await net.run("director", "iptables", "-F", "INPUT");
     await net.ipvsadm("-D -f 9");
     await net.get("http://10.1.0.100/end");
     await web;

@@ -165,7 +165,16 @@ describe.skipIf(missing)("the eBPF plane refuses", () => {
     for (const sentence of [...REFUSALS, ...DEVIATIONS]) expect(shown).toContain(sentence);
     for (const page of ["docs/ebpf.md", "docs/differences.md"]) {
       const text = readFileSync(page, "utf8");
-      for (const word of ["SIP", "drop_entry", "conntrack", "ragments", "LBLC|lblc", "fits", "full"])
+      for (const word of [
+        "SIP",
+        "drop_entry",
+        "conntrack",
+        "ragments",
+        "LBLC|lblc",
+        "fits",
+        "full",
+        "iptables",
+      ])
         expect(text).toMatch(new RegExp(word));
     }
   });

@@ -46,6 +46,7 @@ export const REFUSALS: readonly string[] = [
 
 /** What is done in another way than by ip_vs, one sentence each. */
 export const DEVIATIONS: readonly string[] = [
+  "otherwise than ip_vs: rules of iptables and nftables on this host do not hold for what is balanced, but for the first packet of connections by firewall mark",
   "otherwise than ip_vs: fragments are not joined but follow the first one; one that overtakes it goes to the stack, and of a SIP message in fragments only the first is read",
   "otherwise than ip_vs: what is too long for its way and may be fragmented is dropped by DR and by tunnels over IPv6, and the client told; an IPv4 datagram in fragments does not begin a connection of a service by mark",
   "otherwise than ip_vs: a VIP is served also while it is no address of this host, and an address wins over a firewall mark",
