@@ -57,6 +57,19 @@ describe.skipIf(missing)("the eBPF plane refuses", () => {
     rmSync(run, { recursive: true, force: true });
   });
 
+  test("sizes that are none", () => {
+    const line = ["netns", "exec", space, process.execPath, "dist/ipvsadm.cjs", "-A", "-t", "10.0.0.1:80"];
+    const { stderr, status } = spawnSync("ip", line, {
+      encoding: "utf8",
+      env: { ...env, LVSD_EBPF_CONNECTIONS: "many" },
+    });
+    expect([stderr, status]).toEqual([
+      expect.stringMatching(/^LVSD_EBPF_CONNECTIONS=many: expects a whole number, 16\.\.\d+\n$/),
+      255,
+    ]);
+    expect(ipvsadm("-Ln").stdout).not.toContain("10.0.0.1");
+  });
+
   test("the setting conntrack=1", () => {
     const { status, stderr } = command("lvsd", "settings conntrack=1");
     expect(stderr).toMatch(/netfilter's connection tracking; the engine and the kernel plane have it/);

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { TableError } from "../../core/errors.ts";
+import { UnsupportedError } from "../../core/errors.ts";
 import { BpfObject } from "../../sys/bpf/object.ts";
 import { bucketsFor, DEFAULT_ENTRIES, MAPS, type MapLayout, type Scale } from "./layout.ts";
 
@@ -47,14 +47,14 @@ export const IMAGE = "image-";
 /** How many elements the maps get. */
 export type Entries = Record<Exclude<Scale, "fixed">, number>;
 
-/** Sizes as the environment asks: `LVSD_EBPF_CONNECTIONS`, `LVSD_EBPF_SERVICES`, `LVSD_EBPF_DESTINATIONS`. @throws TableError */
+/** Sizes as the environment asks: `LVSD_EBPF_CONNECTIONS`, `LVSD_EBPF_SERVICES`, `LVSD_EBPF_DESTINATIONS`. @throws UnsupportedError */
 export function wantedEntries(env: NodeJS.ProcessEnv = process.env): Entries {
   const read = (name: string, otherwise: number, most: number): number => {
     const text = env[name];
     if (!text) return otherwise;
     const n = Number(text);
     if (!Number.isInteger(n) || n < 16 || n > most)
-      throw new TableError("EINVAL", `${name}=${text}: expects a whole number, 16..${most}`);
+      throw new UnsupportedError(`${name}=${text}: expects a whole number, 16..${most}`);
     return n;
   };
   const connections = read("LVSD_EBPF_CONNECTIONS", DEFAULT_ENTRIES.connections, MAX_SLOTS);
