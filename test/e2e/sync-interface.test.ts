@@ -1,8 +1,12 @@
-/** The sync daemons and what becomes of their interface: which address they are asked at, its removal and return, a cable that is out. */
+/**
+ * The sync daemons and what becomes of their interface: which address they are asked at, its removal and return, a cable that is out. And a
+ * director that is both master and backup.
+ */
 import { execFile, execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { until } from "./daemon-bed.ts";
@@ -12,13 +16,23 @@ const bin = join(process.cwd(), "dist/bin");
 const PLANE = { d1: "ebpf", d2: "engine" } as const;
 type Host = keyof typeof PLANE;
 
+/** Announces an established connection 10.1.0.2:31005 of 10.9.0.1:80 with syncid 5, as a kernel does. */
+const ANNOUNCE = `
+const message = ["0005002c 01010000", "00060024 00000000 0001 791d 0050 1f90 00000000 00000384", "0a010002 0a090001 0a02000b"].join("").replaceAll(" ", "");
+const socket = require("node:dgram").createSocket("udp6");
+socket.bind(0, () => {
+  socket.setMulticastInterface("::%eth0");
+  socket.send(Buffer.from(message, "hex"), 8848, "ff02::81%eth0", () => socket.close());
+});
+`;
+
 describe.skipIf(!root)("the interface of sync daemons", () => {
   const folder = mkdtempSync(join(tmpdir(), "lvsd-sync-interface-"));
   const name = (host: Host): string => `lv${process.pid}if${host}`;
   const ip = (host: Host, line: string): void => {
     execFileSync("ip", ["-n", name(host), ...line.split(" ")], { stdio: "pipe" });
   };
-  const run = async (host: Host, line: string): Promise<string> => {
+  const run = async (host: Host, line: string, ...more: string[]): Promise<string> => {
     const env = {
       ...process.env,
       NODE_EXTRA_CA_CERTS: "",
@@ -28,7 +42,7 @@ describe.skipIf(!root)("the interface of sync daemons", () => {
       LVSD_PLANE: PLANE[host],
       PATH: `${bin}:${process.env["PATH"]}`,
     };
-    const command = ["netns", "exec", name(host), ...line.split(" ")];
+    const command = ["netns", "exec", name(host), ...line.split(" "), ...more];
     return (await promisify(execFile)("ip", command, { env, timeout: 30_000 })).stdout;
   };
   const shows = (host: Host, what: RegExp): Promise<unknown> =>
@@ -101,4 +115,25 @@ describe.skipIf(!root)("the interface of sync daemons", () => {
     await shows("d2", here);
     await shows("d1", /backups with the key: 1$/m);
   }, 60_000);
+
+  test("what one master announced is not announced back: two of them would keep a connection for ever", async () => {
+    await run("d1", "lvsd settings sync_refresh_period=1", "sync_threshold=1 0");
+    await run("d1", "ipvsadm --start-daemon backup --mcast-interface eth0 --syncid 5 --mcast-group ff02::81");
+    const announce = (): Promise<string> => run("d2", `${process.execPath} -e`, ANNOUNCE);
+    const sent = async (): Promise<number> =>
+      Number(/sent (\d+) connections/.exec(await run("d1", "lvsd sync status"))![1]);
+    await announce();
+    await shows("d1", /1 connections made/);
+    // That it has come may be told once, as the tables of the programs are new.
+    await sleep(500);
+    const before = await sent();
+    for (let i = 0; i < 2; i++) {
+      // Its expiry moves by more than the refresh period.
+      await sleep(1500);
+      await announce();
+    }
+    await shows("d1", /1 connections made, 2 updated/);
+    await sleep(500);
+    expect(await sent()).toBe(before);
+  }, 30_000);
 });

@@ -8,7 +8,7 @@ import type { Settings } from "../../../core/settings.ts";
 import { type MasterOptions, SyncMaster } from "../../../core/sync/master.ts";
 import { RingBuffer } from "../../../sys/bpf/ringbuf.ts";
 import { LITTLE_ENDIAN } from "../../../wire/netlink.ts";
-import { STATE, SYNC_EVENT } from "../layout.ts";
+import { CONN_FLAG, STATE, SYNC_EVENT } from "../layout.ts";
 import type { Maps } from "../maps.ts";
 import { SlabTable } from "./slab-table.ts";
 
@@ -38,6 +38,8 @@ export class Announcer {
   /** By slot: the generation that is known, and when a template was announced last. */
   #generations: Uint32Array;
   #toldAt: Float64Array;
+  /** By slot: how many packets were seen when it was looked at last. */
+  #packets: Uint32Array;
   #hand = 1;
   #steppedAt = 0;
   /** Events that were lost, as far as what they would have said was looked up since. */
@@ -56,6 +58,7 @@ export class Announcer {
     const slots = maps.map("slab").info.maxEntries;
     this.#generations = new Uint32Array(slots);
     this.#toldAt = new Float64Array(slots);
+    this.#packets = new Uint32Array(slots);
   }
 
   /** Goes on with other maps, to which the connections were carried; nothing of the former ones is used any more. */
@@ -69,6 +72,7 @@ export class Announcer {
     for (let c = 0; c < this.#generations.length; c++) this.master.forget(c);
     this.#generations = new Uint32Array(slots);
     this.#toldAt = new Float64Array(slots);
+    this.#packets = new Uint32Array(slots);
     this.#hand = 1;
     // What the programs told while the maps changed was told to nobody.
     this.#catchingUp = true;
@@ -120,6 +124,8 @@ export class Announcer {
     if (this.#generations[c] === generation) return;
     this.#generations[c] = generation;
     this.#toldAt[c] = 0;
+    // What another master announced is not announced back.
+    this.#packets[c] = this.#table.flags(c) & CONN_FLAG.sync ? this.#table.inPackets(c) : 0;
     this.#table.forget(c);
     this.master.forget(c);
   }
@@ -154,6 +160,10 @@ export class Announcer {
     }
     if (this.#catchingUp) this.master.missed(c);
     if (!refreshes) return;
+    // Its expiry also moves by what another master announces: two of them would keep it for ever.
+    const packets = table.inPackets(c);
+    if (packets === this.#packets[c]) return;
+    this.#packets[c] = packets;
     // As of its last packet.
     this.#context.now = table.expiresMs(c) - table.timeoutMs(c);
     this.master.kept(c);
