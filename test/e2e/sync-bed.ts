@@ -92,7 +92,9 @@ export class SyncBed {
 
   #env(host: Host): NodeJS.ProcessEnv {
     const plane = host === "d1" || host === "d2" ? this.#planes[host] : "engine";
-    const files = { LVSD_RUN_DIR: this.folder, LVSD_SYNC_KEY: join(this.folder, "key") };
+    const own = join(this.folder, `key-${host}`);
+    const key = existsSync(own) ? own : join(this.folder, "key");
+    const files = { LVSD_RUN_DIR: this.folder, LVSD_SYNC_KEY: key };
     return { ...base, ...files, LVSD_PLANE: plane };
   }
 

@@ -18,7 +18,8 @@ describe.skipIf(!root)("lvs_sync_daemon under lvsd run", () => {
   const daemons = (director: Director): Promise<string> => bed.run(director, "ipvsadm -l --daemon");
   const shows = (director: Director, looks: (text: string) => boolean): Promise<string> =>
     until(`the daemons of ${director}`, () => daemons(director), looks);
-  const key = (text: string): void => writeFileSync(join(bed.folder, "key"), `${text}\n`, { mode: 0o600 });
+  const key = (text: string, file = "key"): void =>
+    writeFileSync(join(bed.folder, file), `${text}\n`, { mode: 0o600 });
 
   /** A program that sends the group of the daemons: garbage, a cut message, another id's, and one with a state that does not exist. */
   const hostile = (): string => {
@@ -46,7 +47,7 @@ describe.skipIf(!root)("lvs_sync_daemon under lvsd run", () => {
   beforeAll(() => bed.up(false));
   afterEach(async () => {
     await Promise.all(running.splice(0).map((daemon) => daemon.kill("SIGTERM")));
-    rmSync(join(bed.folder, "key"), { force: true });
+    for (const file of ["key", "key-d2"]) rmSync(join(bed.folder, file), { force: true });
   });
   afterAll(() => bed.down());
 
@@ -112,7 +113,9 @@ describe.skipIf(!root)("lvs_sync_daemon under lvsd run", () => {
     run("d1", "--sync-wait", "1");
     await bed.becomes("d1", "master");
     await shows("d1", (t) => !t.includes("backup"));
-    key("the key of the second director");
+    key("the key of the second director", "key-d2");
+    // An engine keeps to the file that it was started with.
+    await bed.run("d2", "lvsd engine stop");
     const second = run("d2", "--sync-wait", "2");
     await second.says("the connection table of 10.3.0.3 is not here after");
     expect(second.output).toMatch(/: 10\.3\.0\.3 ended the connection: it has another key; VRRP starts/);

@@ -116,6 +116,17 @@ describe.skipIf(!root)("the interface of sync daemons", () => {
     await shows("d1", /backups with the key: 1$/m);
   }, 60_000);
 
+  test("a key that is removed, made or changed is taken up while they run", async () => {
+    const key = join(folder, "key");
+    rmSync(key);
+    await shows("d1", /^ {2}no shared key: no table is asked for or given$/m);
+    writeFileSync(key, "short", { mode: 0o600 });
+    await shows("d2", /^ {2}the key is not used: .*key: 5 bytes, expects at least 16$/m);
+    writeFileSync(key, "another key that both have\n");
+    await shows("d2", here);
+    await shows("d1", /backups with the key: 1$/m);
+  }, 30_000);
+
   test("what one master announced is not announced back: two of them would keep a connection for ever", async () => {
     await run("d1", "lvsd settings sync_refresh_period=1", "sync_threshold=1 0");
     await run("d1", "ipvsadm --start-daemon backup --mcast-interface eth0 --syncid 5 --mcast-group ff02::81");

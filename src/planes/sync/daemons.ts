@@ -2,13 +2,14 @@
  * The sync daemons of a director, kept equal to the table's register of them.
  * @module
  */
+import { isDeepStrictEqual } from "node:util";
 import type { DaemonState, DaemonStatus } from "../../core/daemon.ts";
 import { TableError } from "../../core/errors.ts";
 import type { MulticastGroup } from "../../sys/multicast.ts";
 import type { Routes } from "../../sys/route.ts";
 import { parseAddress } from "../../wire/address.ts";
 import { BackupDaemon } from "./backup-daemon.ts";
-import { readSyncKey } from "./key.ts";
+import { readSyncKey, type SyncKey } from "./key.ts";
 import { MasterDaemon } from "./master-daemon.ts";
 import type { SyncSite } from "./site.ts";
 import type { SyncStatus } from "./status.ts";
@@ -25,8 +26,7 @@ export class SyncDaemons {
   readonly #indexes = new Map<DaemonState, number>();
   #master: MasterDaemon | undefined;
   #backup: BackupDaemon | undefined;
-  #key = false;
-  #keyFailure: string | undefined;
+  #key: SyncKey = { kind: "none" };
   #sampling: NodeJS.Timeout | undefined;
 
   /** `clock` gives monotonic ms. */
@@ -61,11 +61,12 @@ export class SyncDaemons {
   }
 
   status(): SyncStatus {
+    const key = this.#key;
     return {
       ...(this.#master && { master: this.#master.status }),
       ...(this.#backup && { backup: this.#backup.status }),
-      key: this.#key && this.#of.size > 0,
-      ...(this.#keyFailure && this.#of.size > 0 && { keyFailure: this.#keyFailure }),
+      key: key.kind === "key" && this.#of.size > 0,
+      ...(key.kind === "unusable" && this.#of.size > 0 && { keyFailure: key.why }),
       ...this.#interfaceFailure(),
     };
   }
@@ -100,6 +101,7 @@ export class SyncDaemons {
     }
     this.#sampling ??= setInterval(() => {
       const now = this.#clock();
+      this.#lookAtKey();
       this.#follow();
       this.#master?.sample(now);
       this.#backup?.sample(now);
@@ -111,9 +113,10 @@ export class SyncDaemons {
     for (const [state, status] of this.#of) {
       const daemon = state === "master" ? this.#master : this.#backup;
       const link = this.#routes.link(status.interface);
-      if (!daemon || !link || link.index === this.#indexes.get(state)) continue;
+      if (!link || (daemon && link.index === this.#indexes.get(state))) continue;
       try {
-        daemon.moveTo(groupsOf(status, link.index, daemon.ports));
+        if (daemon) daemon.moveTo(groupsOf(status, link.index, daemon.ports));
+        else this.#start(status);
         this.#indexes.set(state, link.index);
       } catch {
         // It is not ready yet, or gone again: the next second tries.
@@ -121,15 +124,24 @@ export class SyncDaemons {
     }
   }
 
+  /** The key's file may be made, changed or removed: the daemons begin anew with what it is now. */
+  #lookAtKey(): void {
+    const found = readSyncKey();
+    if (isDeepStrictEqual(found, this.#key)) return;
+    this.#key = found;
+    const running = [...this.#of];
+    for (const [state] of running) this.#end(state);
+    // They are started with the next look at their interfaces.
+    for (const [state, status] of running) this.#of.set(state, status);
+  }
+
   #start(status: DaemonStatus): void {
     const link = this.#routes.link(status.interface);
     if (!link) throw new Error(`no interface "${status.interface}"`);
     // As in the kernel, a later change of the number counts for daemons started later.
     const groups = groupsOf(status, link.index, this.#site.settings.sync_ports);
-    const found = readSyncKey();
-    this.#keyFailure = found.kind === "unusable" ? found.why : undefined;
-    const key = found.kind === "key" ? found.key : undefined;
-    this.#key = key !== undefined;
+    if (this.#of.size === 0) this.#key = readSyncKey();
+    const key = this.#key.kind === "key" ? this.#key.key : undefined;
     if (status.state === "master")
       this.#master = new MasterDaemon(this.#site, status, groups, key, this.#clock);
     else this.#backup = new BackupDaemon(this.#site, status, groups, key, this.#clock);
