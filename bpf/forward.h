@@ -2,6 +2,7 @@
 /* The forwarding methods: what each does to a request on its way to the real server (core/forward/forwarder.ts). */
 #pragma once
 
+#include "fragments.h"
 #include "ftp.h"
 #include "nat.h"
 #include "toa.h"
@@ -57,6 +58,7 @@ SHARED int forward_nat(packet *p, struct work *w)
 	if (step != STEP_GO)
 		return held_back(p, w, step, 0);
 	if (is_too_long(w)) {
+		cut_others(w);
 		give_hop_back(w);
 		return translate(p, w, 0) ? drop(w, DROP_FAILED) : deliver(w);
 	}

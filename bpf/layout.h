@@ -422,14 +422,16 @@ struct frag {
 	__be16 source_port; /*  */
 	__be16 target_port; /*  */
 	__u8 protocol; /* IPv6: that of the first fragment */
-	__u8 zero[3]; /* 0 */
+	__u8 cut; /* BPF: the first one is too long for its way, and all go by the stack */
+	__u8 zero[2]; /* 0 */
 };
 _Static_assert(sizeof(struct frag) == 16, "frag");
 _Static_assert(__builtin_offsetof(struct frag, until) == 0, "frag.until");
 _Static_assert(__builtin_offsetof(struct frag, source_port) == 8, "frag.source_port");
 _Static_assert(__builtin_offsetof(struct frag, target_port) == 10, "frag.target_port");
 _Static_assert(__builtin_offsetof(struct frag, protocol) == 12, "frag.protocol");
-_Static_assert(__builtin_offsetof(struct frag, zero) == 13, "frag.zero");
+_Static_assert(__builtin_offsetof(struct frag, cut) == 13, "frag.cut");
+_Static_assert(__builtin_offsetof(struct frag, zero) == 14, "frag.zero");
 
 /* Written by user space, but for what is marked */
 struct config {

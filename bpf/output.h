@@ -252,7 +252,7 @@ INLINE int checks(struct work *w, __u32 overhead, __u32 outer_family, int tell)
  */
 INLINE int is_too_long(const struct work *w)
 {
-	return w->segment > w->way.mtu && !in_test(w);
+	return (w->segment > w->way.mtu || (w->flow & FLOW_CUT)) && !in_test(w);
 }
 
 /* For the stack, that takes it off again. */

@@ -56,6 +56,7 @@ INLINE int prepare_reply(packet *p, struct work *w, const __be32 *client)
 	step = checks(w, 0, 4, 1);
 	if (step != STEP_GO || !is_too_long(w))
 		return step;
+	cut_others(w);
 	give_hop_back(w);
 	return STEP_LOCAL;
 }

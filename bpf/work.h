@@ -21,6 +21,7 @@ enum {
 	FLOW_DONT = 64,	    /* IPv4 with DF */
 	FLOW_FRESH = 128,   /* its connection was made for this packet */
 	FLOW_ASIDE = 256,   /* may be a reply that passes by, if it is for no service */
+	FLOW_CUT = 1024,    /* a fragment that follows one that the stack cuts */
 	FLOW_CALL = 512,    /* its Call-ID was read */
 };
 

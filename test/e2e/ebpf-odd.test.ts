@@ -68,12 +68,26 @@ describe.skipIf(missing)("the eBPF plane", () => {
     return back.trim();
   };
 
-  test("has the stack cut replies of NAT that are too long for the client's link", async () => {
+  test("has the stack cut what is too long by NAT, replies and requests, also under connection tracking", async () => {
     for (const host of ["client", "director"] as const) net.ip(host, "link set eth0 mtu 1300");
     await net.ipvsadm("-a -u 10.1.0.100:5354 -r 10.2.0.11 -m");
-    // Fragments of 1500 bytes on the servers' side.
+    // Fragments of 1500 bytes on the servers' side, the last of which is short.
+    expect(await echo("10.2.0.11", 6000, 20)).toBe("6000 20 1");
+    // Connection tracking lets fragments go on only when it has all.
+    for (const line of [
+      "add table ip watch",
+      "add chain ip watch seen { type filter hook prerouting priority 0; }",
+      "add rule ip watch seen ct state new counter",
+    ])
+      await net.run("director", "nft", line);
     expect(await echo("10.2.0.11", 6000, 20)).toBe("6000 20 1");
     for (const host of ["client", "director"] as const) net.ip(host, "link set eth0 mtu 1500");
+    net.ip("director", "link set eth1 mtu 1300");
+    net.ip("server1", "link set eth0 mtu 1300");
+    expect(await echo("10.2.0.11", 6000, 20), "requests").toBe("6000 20 1");
+    net.ip("director", "link set eth1 mtu 1500");
+    net.ip("server1", "link set eth0 mtu 1500");
+    await net.run("director", "nft", "delete", "table", "ip", "watch");
     await net.ipvsadm("-d -u 10.1.0.100:5354 -r 10.2.0.11");
   });
 

@@ -400,7 +400,8 @@ export const FRAG = struct("frag", "What the first fragment said", {
   source_port: ["be16", ""],
   target_port: ["be16", ""],
   protocol: ["u8", "IPv6: that of the first fragment"],
-  zero: [["u8", 3], "0"],
+  cut: ["u8", "BPF: the first one is too long for its way, and all go by the stack"],
+  zero: [["u8", 2], "0"],
 });
 
 export const CONFIG = struct("config", "Written by user space, but for what is marked", {
