@@ -33,8 +33,6 @@ export interface GoldenPlane {
   readonly name: string;
   /** Why it cannot be used here; undefined when it can. */
   readonly missing?: string | undefined;
-  /** Cases that are another plane's, with the reason. */
-  readonly skip?: Readonly<Record<string, string>>;
   /** Only every so many-th case is played. @default 1 */
   readonly every?: number;
   /** Called with the folder of the plane's files when all is over. */
@@ -156,10 +154,7 @@ export function goldenCases(plane: GoldenPlane): void {
         .filter((_, i) => i % every === 0);
       if (every > 1) console.log(`${plane.name} plane: every ${every}th case; npm run test:long plays all`);
       for (const [index, name] of cases.entries()) {
-        const skipped = plane.skip?.[name.slice(0, -3)];
-        if (skipped !== undefined)
-          console.log(`case ${name} is left out on the ${plane.name} plane: ${skipped}`);
-        it.skipIf(skipped !== undefined)(`case ${name.slice(0, -3)}`, { timeout: 600_000 }, () =>
+        it(`case ${name.slice(0, -3)}`, { timeout: 600_000 }, () =>
           slot(async () => {
             const space = `lv${process.pid}${plane.name[0]}${index}`;
             makeSpace(space);

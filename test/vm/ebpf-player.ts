@@ -56,6 +56,8 @@ export interface Told {
 }
 
 const task = JSON.parse(readFileSync(process.argv[2], "utf8")) as Task;
+// Which lies beside the commands, not beside this program.
+process.env["LVSD_SYNC"] = `${task.dist}/lvsd-sync.cjs`;
 
 async function tell(
   kind: Told["kind"],

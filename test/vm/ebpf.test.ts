@@ -13,7 +13,7 @@ import { obstacle, ROOT, runInGuest } from "./guest.ts";
 
 const all = process.env["LVSD_KERNEL"] === "all";
 const CASES = join(ROOT, "test/golden/cases");
-const QUICK_CASES = ["list-modes"];
+const QUICK_CASES = ["list-modes", "daemon-start-stop"];
 /** Parts of titles. */
 const QUICK_SCENARIOS = [
   "NAT rewrites address and port on the way in",
