@@ -341,7 +341,7 @@ SHARED int icmp_tunnel(packet *p, struct work *w, struct work *q)
 SHARED int schedule_error(struct work *w, struct work *q)
 {
 	__be32 source[4], target[4];
-	__u32 protocol;
+	__u32 protocol, flow;
 	int outcome;
 
 	if (!w || !q)
@@ -349,6 +349,7 @@ SHARED int schedule_error(struct work *w, struct work *q)
 	copy_address(source, w->saddr);
 	copy_address(target, w->daddr);
 	protocol = w->protocol;
+	flow = w->flow;
 	/* What is quoted is a reply: its target is the client. */
 	copy_address(w->saddr, q->daddr);
 	copy_address(w->daddr, q->saddr);
@@ -361,7 +362,7 @@ SHARED int schedule_error(struct work *w, struct work *q)
 	copy_address(w->daddr, target);
 	w->sport = w->dport = 0;
 	w->protocol = protocol;
-	w->flow = 0;
+	w->flow = flow;
 	return outcome;
 }
 

@@ -115,11 +115,13 @@ describe.runIf(root)("the programs, packet by packet", { timeout: 60_000 }, () =
 
   test("with schedule_icmp an error opens the connection that it would belong to", () => {
     serve(TCP, { port: 8080 });
-    serve(UDP, { address: "10.2.0.12", method: "dr", port: 53 });
+    serve(UDP, { address: "10.2.0.12", method: "tun", port: 53 });
     twins.settings({ schedule_icmp: 1 });
     const error = "icmp 10.1.0.2 > 10.9.0.1 unreach-port ttl=64 [";
     expect(both(`${error} tcp 10.9.0.1:80 > 10.1.0.2:4000 A len=9 ]`)).toBe(VERDICT.send);
-    expect(both(`${error} udp 10.9.0.1:53 > 10.1.0.2:4000 len=9 ]`)).toBe(VERDICT.send);
+    // The outer header says "do not fragment" when the inner one does.
+    const whole = error.replace(" [", " df [");
+    expect(both(`${whole} udp 10.9.0.1:53 > 10.1.0.2:4000 len=9 ]`)).toBe(VERDICT.send);
     expect(both(`${error} udp 10.9.0.1:54 > 10.1.0.2:4000 len=9 ]`)).toBe(VERDICT.accept);
     expect(both("tcp 10.1.0.2:4000 > 10.9.0.1:80 A seq=2 ttl=64")).toBe(VERDICT.send);
     expect(twins.programConnections()).toHaveLength(2);
