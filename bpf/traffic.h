@@ -261,9 +261,19 @@ SHARED int request_once(packet *p, struct work *w)
 	return forward(p, w);
 }
 
+/* Whether the packet is for many: multicast, and what IPv4 has beyond it. */
+INLINE int is_for_many(const struct work *w)
+{
+	__u8 first = *(const __u8 *)w->daddr;
+
+	return w->family == 4 ? first >= 224 : first == 0xff;
+}
+
 /* cache_bypass: past the service, when the packet is for somebody else. */
 INLINE int bypass(packet *p, struct work *w)
 {
+	if (is_for_many(w))
+		return OUTCOME_REFUSE;
 	/* The way to the packet's own target, not one that is known of a server. */
 	w->dest = 0;
 	w->method = METHOD_BYPASS;
