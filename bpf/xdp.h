@@ -17,6 +17,9 @@ struct frame {
 	__be16 protocol;
 };
 
+/* The least that a transport header takes; what follows the datagram in the frame is not of it. */
+#define LEAST_TRANSPORT(protocol) ((protocol) == PROTO_TCP ? 20 : 8)
+
 /* Reads the transport header at l4 of the frame; 1 when TC is to look at the packet. */
 INLINE int xdp_read_ports(struct xdp_md *x, struct work *w, __u32 l4)
 {
@@ -63,7 +66,7 @@ INLINE int xdp_read(struct xdp_md *x, struct work *w, const struct config *g)
 		w->daddr[0] = ip->target;
 		w->saddr[1] = w->saddr[2] = w->saddr[3] = 0;
 		w->daddr[1] = w->daddr[2] = w->daddr[3] = 0;
-		if (w->length > room || w->length < 28)
+		if (w->length > room || w->length < 20 + LEAST_TRANSPORT(ip->protocol))
 			return 1;
 		return xdp_read_ports(x, w, ETH_LENGTH + 20);
 	}
@@ -78,7 +81,7 @@ INLINE int xdp_read(struct xdp_md *x, struct work *w, const struct config *g)
 		w->ttl = ip->hops;
 		copy_address(w->saddr, ip->source);
 		copy_address(w->daddr, ip->target);
-		if (w->length > room || w->length < 48)
+		if (w->length > room || w->length < 40 + LEAST_TRANSPORT(ip->next))
 			return 1;
 		return xdp_read_ports(x, w, ETH_LENGTH + 40);
 	}

@@ -163,6 +163,32 @@ describe.runIf(root)("the programs, packet by packet", { timeout: 60_000 }, () =
     expect(twins.programConnections()).toHaveLength(3);
   });
 
+  test("a datagram that ends in the TCP header is no segment, whatever follows it in the frame", () => {
+    twins.close();
+    twins = new Twins([VIP, VIP6, "10.1.0.1", "10.2.0.1", "2001:db8:2::1"], true);
+    serve(address("tcp", VIP6, 80), { address: "2001:db8:2::11", port: 8080 });
+    const segment = "tcp [2001:db8:1::2]:4000 > [2001:db8:9::1]:80";
+    both(`${segment} S seq=1 ttl=64`);
+    both(`${segment} A seq=2 len=9 ttl=64`);
+    const { fronted } = twins;
+    expect(fronted).toBeGreaterThan(0);
+    const short = buildPacket(parseNote(`${segment} A seq=2 len=9 ttl=64`));
+    new DataView(short.buffer).setUint16(4, 12);
+    expect(twins.show(short, "in")).toBeUndefined();
+    expect(twins.fronted).toBe(fronted);
+    expect(twins.compareTables()).toEqual([]);
+  });
+
+  test("with cache_bypass nothing goes past a service that is for many", () => {
+    twins.addService(serviceSpec({ kind: "fwmark", family: 4, fwmark: 7 }, { scheduler: "rr" }));
+    twins.settings({ cache_bypass: 1 });
+    const shown = (target: string) =>
+      twins.show(buildPacket(parseNote(`udp 10.1.0.2:4000 > ${target}:53 len=5 ttl=64`)), "in", 7);
+    for (const target of ["198.51.100.7", "229.9.0.1", "255.255.255.255"])
+      expect(shown(target)).toBeUndefined();
+    expect(twins.programConnections()).toHaveLength(1);
+  });
+
   test("AH and ESP follow the ISAKMP connection of their ends", () => {
     serve(address("udp", VIP, 500), { method: "dr", port: 500 });
     const esp = "ip 10.1.0.2 > 10.9.0.1 proto=50 len=40 ttl=64";
