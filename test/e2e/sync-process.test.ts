@@ -98,7 +98,7 @@ describe.skipIf(!root)("the sync process", () => {
     expect(performance.now() - from).toBeLessThan(5000);
     expect(stdout).toContain("master sync daemon (mcast=eth0, syncid=9");
     expect(stderr).toMatch(new RegExp(`^ipvsadm: ${complaint} \\(kill -CONT ${silent} .*\\)\\n$`));
-    expect((await run("ipvsadm -A -t 10.9.0.1:80")).stderr).toContain(complaint);
+    expect((await run("ipvsadm -A -t 10.9.0.1:83")).stderr).toContain(complaint);
     expect((await run("lvsd sync status")).stdout).toContain(complaint);
     process.kill(silent, "SIGCONT");
     await until(
